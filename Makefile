@@ -1,0 +1,100 @@
+# MiniGPT: an interactive textbook on GPT. `make help` lists what can be asked for.
+# No make on your system? README.md has the same commands, plain.
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+BOOK   := _build/html/index.html
+PORT   ?= 8000
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help book test test-fast test-long lab serve data data-all execute furniture mutants clean distclean \
+        lint unit notebooks fresh house browser chromium
+
+## For readers
+help:       ## list these commands
+	@awk -F ':.*## ' '/^## / {print "\n" substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+book: $(VENV)/installed ## build the book (the first time also: set up .venv) and say where to open it
+	@$(VENV)/bin/jupyter-book build . -W -n --keep-going -q || { rm -rf _build/.doctrees; exit 1; }
+	@echo; echo "The book is built. Open it in a browser:  file://$(CURDIR)/$(BOOK)"
+
+lab: $(VENV)/installed ## open JupyterLab on lab/, your own copy of the chapters
+	$(PY) book/tools/lab.py
+	$(PY) -m jupyterlab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/lab
+
+serve: book ## serve the built book at http://127.0.0.1:8000 (PORT=… for another)
+	$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+data: $(VENV)/installed ## fetch the core texts (27 MB, pinned by hash)
+	$(PY) -m minigpt data fetch
+
+data-all: $(VENV)/installed ## fetch every text the book can use (217 MB)
+	$(PY) -m minigpt data fetch --everything
+
+## For authors
+execute: $(VENV)/installed ## run the notebooks again, in place, and store outputs and measurements (NB=path for one)
+	$(PY) book/tools/execute.py $(NB)
+
+furniture: $(VENV)/installed ## write the notebooks' header cards and references anew, without running them
+	$(PY) book/tools/execute.py --furniture $(NB)
+
+test: lint unit notebooks fresh house browser ## everything that must hold: code, notebooks, book, browser
+	@echo; echo "Everything holds."
+
+test-fast: lint ## the quick part of it, for daily work
+	$(PY) -m pytest -q -m "not long" --ignore=tests/browser --ignore=tests/house/test_built.py
+
+test-long: $(VENV)/installed ## the slow part: tests marked long, and the mutants
+	$(PY) -m pytest -q -m long
+	$(MAKE) mutants
+
+mutants: $(VENV)/installed ## break minigpt in named ways, one at a time; each must fail a test
+	$(PY) tests/mutants.py
+
+clean:      ## remove what was built
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+
+distclean: clean ## … and the virtual environment
+	rm -rf $(VENV)
+
+# The steps of `make test`, each of which can be asked for by itself.
+lint: $(VENV)/installed
+	$(PY) -m ruff check .
+
+unit: $(VENV)/installed
+	$(PY) -m pytest -q -m "not long" --ignore=tests/browser --ignore=tests/house
+
+notebooks: data
+	$(PY) -m pytest -q -p no:cacheprovider --nbval-lax --nbval-cell-timeout=300 \
+	    --nbval-sanitize-with tests/nbval.cfg chapters
+
+fresh:
+	rm -rf _build
+	$(MAKE) book
+
+house: $(VENV)/installed
+	$(PY) -m pytest -q tests/house
+
+browser: $(VENV)/installed chromium
+	$(PY) -m pytest -q -m "not long" tests/browser
+
+chromium:
+	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
+	       && apt-get update -qq && apt-get install -y -qq chromium; } \
+	  || { echo "The browser tests need Chromium on the PATH (Debian, Ubuntu: apt-get install chromium)."; exit 1; }
+
+# One stamp file, so that a second call installs nothing.
+$(VENV)/installed: requirements.txt constraints.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null 2>&1 \
+	  || { echo "No '$(PYTHON)' found: install Python 3.11 or newer (https://www.python.org), or name yours: make book PYTHON=…"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "The book needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V). Name a newer one: make book PYTHON=python3.12"; exit 1; }
+	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "Python could not make a virtual environment (Debian, Ubuntu: apt-get install python3-venv)."; exit 1; }
+	@echo "Installing what the book needs into $(VENV) (once; about 1.4 GB) …"
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@

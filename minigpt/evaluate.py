@@ -1,0 +1,42 @@
+"""Evaluation: how well a model predicts text it has not seen."""
+
+import math
+
+import torch
+from torch import nn
+
+from .objectives import IGNORE, clm_loss
+
+
+@torch.no_grad()
+def evaluate_loss(model: nn.Module, data, loss_fn=clm_loss, batch_size: int = 64) -> float:
+    """Mean loss in nats per scored token over all of `data`, every target counted exactly once.
+
+    data.batches(batch_size) yields tuples of tensors whose last one holds the targets.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    total, scored = 0.0, 0
+    for batch in data.batches(batch_size):
+        n = int((batch[-1] != IGNORE).sum())
+        total += float(loss_fn(model, tuple(t.to(device) for t in batch))) * n
+        scored += n
+    model.train(was_training)
+    if scored == 0:
+        raise ValueError("the evaluation data holds no target to score: give it at least two tokens of text")
+    return total / scored
+
+
+def perplexity(nats_per_token: float) -> float:
+    """exp(loss): among how many equally likely tokens the model is, on average, undecided."""
+    return math.exp(nats_per_token)
+
+
+def bits_per_byte(nats_per_token: float, tokens: int, text: str) -> float:
+    """Bits the model needs for each UTF-8 byte of `text`, which the tokenizer cut into so many `tokens`.
+
+    Loss per token falls when tokens get shorter; bits per byte do not care how the text was cut, so they
+    compare models of any vocabulary.
+    """
+    return nats_per_token * tokens / math.log(2) / len(text.encode("utf-8"))

@@ -1,0 +1,115 @@
+"""Generation: draw a token from the model's distribution, append it, repeat."""
+
+import codecs
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from .model import GPT
+
+
+def next_token_probs(
+    logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
+) -> Tensor:
+    """From scores (..., V) to probabilities (..., V), through the samplers in the field's order.
+
+    temperature divides the scores: below 1 sharpens, above 1 flattens, 0 means greedy (all on the best token,
+    the first of equals). top_k keeps the k best. top_p keeps the fewest best tokens whose probabilities reach
+    p, the one that crosses p included (Holtzman et al., 2020). What is kept sums to 1 again.
+    """
+    if temperature < 0:
+        raise ValueError(f"temperature={temperature} must not be negative: 0 is greedy, 1 leaves the model as it is")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k={top_k} would keep no token: use 1 or more, or None to keep all")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p={top_p} must lie in (0, 1]: 1 keeps every token")
+    if temperature == 0:
+        return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
+    logits = logits / temperature
+    if top_k is not None:
+        least = logits.topk(min(top_k, logits.size(-1))).values[..., -1:]  # the k-th best score
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    probs = logits.softmax(-1)
+    if top_p is not None and top_p < 1:
+        ordered, index = probs.sort(dim=-1, descending=True)
+        before = ordered.cumsum(-1) - ordered  # probability of all better tokens
+        probs = probs.masked_fill((before >= top_p).gather(-1, index.argsort(-1)), 0.0)
+        probs = probs / probs.sum(-1, keepdim=True)
+    return probs
+
+
+@torch.inference_mode()
+def _next_logits(model: GPT, ids: list[int], cache) -> Tensor:
+    """Scores (V,) of the token after `ids`. Feeds only what the cache, if any, has not seen."""
+    new = ids if cache is None else ids[cache[0].length :]
+    return model(torch.tensor([new], device=model.wte.weight.device), cache=cache)[0, -1].float()
+
+
+def generate(
+    model: GPT,
+    ids: Sequence[int],
+    max_new_tokens: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    stop: Sequence[int] = (),
+    generator: torch.Generator | None = None,
+    use_cache: bool = True,
+) -> Iterator[int]:
+    """Yield up to max_new_tokens token ids that continue `ids`, one by one, ending after a token of `stop`.
+
+    When the context is full, its last half is read again from position 0 and generation goes on; a prompt
+    longer than the context is cut to its last block_size tokens. The cache changes speed, never a token.
+    Pass a torch.Generator with a seed to get the same text again.
+    """
+    size = model.config.block_size
+    context = [int(i) for i in ids][-size:]
+    if not context:
+        raise ValueError("there is nothing to continue: the prompt must hold at least one token")
+    if not 0 <= min(context) <= max(context) < model.config.vocab_size:
+        raise ValueError(
+            f"the prompt holds a token id outside 0 … {model.config.vocab_size - 1}: "
+            "encode it with the tokenizer that the model was trained with"
+        )
+    was_training = model.training
+    model.eval()
+    try:
+        cache = model.new_cache() if use_cache else None
+        for _ in range(max_new_tokens):
+            if len(context) > size:  # full: keep the last half, and read it afresh at positions 0, 1, 2, …
+                context = context[-max(1, size // 2) :]
+                cache = model.new_cache() if use_cache else None
+            logits = _next_logits(model, context, cache)  # (V,)
+            probs = next_token_probs(logits, temperature, top_k, top_p)
+            token = int(torch.multinomial(probs.cpu(), 1, generator=generator))
+            context.append(token)
+            yield token
+            if token in stop:
+                return
+    finally:
+        model.train(was_training)
+
+
+def stream(model: GPT, tokenizer, prompt: str, max_new_tokens: int, **sampling) -> Iterator[str]:
+    """Yield the continuation of `prompt` as text, piece by piece, never half a character.
+
+    A token of a byte-level vocabulary can end inside a UTF-8 character; its bytes wait for the rest.
+    The pieces joined are exactly the text of the generated tokens. An empty prompt starts from the tokenizer's
+    end-of-text token where it has one, else from a line break. Keyword arguments are generate()'s.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    for token in generate(model, prompt_ids(tokenizer, prompt), max_new_tokens, **sampling):
+        if piece := decoder.decode(tokenizer.decode_bytes([token])):
+            yield piece
+    if rest := decoder.decode(b"", final=True):
+        yield rest
+
+
+def prompt_ids(tokenizer, prompt: str) -> list[int]:
+    """The prompt's token ids; for an empty prompt, the token that texts start after."""
+    if prompt:
+        return tokenizer.encode(prompt)
+    start = tokenizer.special_tokens.get("<|endoftext|>")
+    return [start] if start is not None else tokenizer.encode("\n")

@@ -1,0 +1,115 @@
+"""Is every test able to fail? Each mutant is one wrong line of minigpt, and some test must notice it.
+
+    python tests/mutants.py            all of them
+    python tests/mutants.py scale tie  those whose names contain one of the words
+
+A copy of the package is changed, never the package itself. A mutant that survives, or whose line is no
+longer in the source, makes the exit status 1.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    file: str  # in minigpt/
+    line: str  # a piece of the source, found exactly once
+    wrong: str  # what replaces it
+    test: str  # the test file that must fail
+
+
+MUTANTS = [
+    Mutant("no √d_k", "attention.py", " / math.sqrt(q.size(-1))", "", "test_attention.py"),
+    Mutant("1/d_k for 1/√d_k", "attention.py", "math.sqrt(q.size(-1))", "q.size(-1)", "test_attention.py"),
+    Mutant("√ of the values' width", "attention.py", "math.sqrt(q.size(-1))", "math.sqrt(v.size(-1))", "test_attention.py"),
+    Mutant("softmax over the queries", "attention.py", "weights = scores.softmax(dim=-1)\n    else", "weights = scores.softmax(dim=-2)\n    else", "test_attention.py"),
+    Mutant("a finite mask", "attention.py", "masked_fill(~mask, -math.inf)", "masked_fill(~mask, -1e4)", "test_attention.py"),
+    Mutant("the mask turned round", "attention.py", "scores.masked_fill(~mask, -math.inf)", "scores.masked_fill(mask, -math.inf)", "test_attention.py"),
+    Mutant("an empty row gives NaN", "attention.py", ".softmax(dim=-1).masked_fill(~mask, 0.0)", ".softmax(dim=-1)", "test_attention.py"),
+    Mutant("causal mask off by one", "attention.py", "diagonal=S - T", "diagonal=S - T + 1", "test_attention.py"),
+    Mutant("causal mask aligned top-left", "attention.py", "diagonal=S - T", "diagonal=0", "test_attention.py"),
+    Mutant("keys and queries exchanged", "attention.py", "q, k, v = self.c_attn(x)", "k, q, v = self.c_attn(x)", "test_attention.py"),
+    Mutant("keys of a context made by the queries' rows", "attention.py", "F.linear(context, w[C:], None if b is None else b[C:])", "F.linear(context, w[:-C], None if b is None else b[:-C])", "test_attention.py"),
+    Mutant("heads joined without turning back", "attention.py", "y.transpose(1, 2).reshape(B, T, C)", "y.reshape(B, T, C)", "test_attention.py"),
+    Mutant("a mask makes the causal flag forgotten", "attention.py", "mask & causal, False", "mask, False", "test_attention.py"),
+    Mutant("the cache writes over itself", "attention.py", "self.k[:, :, start : self.length] = k", "self.k[:, :, : k.size(-2)] = k", "test_generate.py"),
+    Mutant("recording stays on", "attention.py", "            layer.record = None", "            pass", "test_attention.py"),
+    Mutant("exact GELU under GPT-2's weights", "model.py", 'approximate="tanh"', 'approximate="none"', "test_hf.py"),
+    Mutant("no residual around attention", "model.py", "x = x + self.attn(", "x = self.attn(", "test_hf.py"),
+    Mutant("post-norm for pre-norm", "model.py", "return x + self.mlp(self.ln_2(x))", "return self.ln_2(x + self.mlp(x))", "test_hf.py"),
+    Mutant("positions start at 0 after a cache", "model.py", "torch.arange(start, end", "torch.arange(end - start", "test_generate.py"),
+    Mutant("no final norm", "model.py", "self.lm_head(self.ln_f(x))", "self.lm_head(x)", "test_hf.py"),
+    Mutant("attention looks ahead", "model.py", "is_causal=True", "is_causal=False", "test_model.py"),
+    Mutant("untied head", "model.py", "self.lm_head.weight = self.wte.weight", "pass", "test_model.py"),
+    Mutant("no smaller start for c_proj", "model.py", "0.02 / math.sqrt(2 * config.n_layer)", "0.02", "test_model.py"),
+    Mutant("norm's epsilon ignored", "model.py", "self.ln_f = nn.LayerNorm(config.n_embd, eps=config.norm_eps", "self.ln_f = nn.LayerNorm(config.n_embd, eps=1e-5", "test_hf.py"),
+    Mutant("ignored targets counted in the mean", "objectives.py", "(targets != IGNORE).sum().clamp(min=1)", "targets.numel()", "test_model.py"),
+    Mutant("biases and norms decay too", "optim.py", "if p.dim() < 2], \"weight_decay\": 0.0", "if p.dim() < 2], \"weight_decay\": weight_decay", "test_train.py"),
+    Mutant("warmup starts at 0", "optim.py", "(step + 1) / config.warmup", "step / config.warmup", "test_train.py"),
+    Mutant("wsd falls too late", "optim.py", "config.decay * config.steps), ", "config.steps), ", "test_train.py"),
+    Mutant("accumulation without a mean", "train.py", "loss_fn(run, batch) / config.accumulate", "loss_fn(run, batch)", "test_train.py"),
+    Mutant("gradients never cleared", "train.py", "optimizer.zero_grad(set_to_none=True)", "pass", "test_train.py"),
+    Mutant("sampler not restored", "train.py", 'sampler.set_state(tensors["rng.sampler"])', "pass", "test_train.py"),
+    Mutant("dropout's dice not restored", "train.py", 'torch.set_rng_state(tensors["rng.torch"])', "pass", "test_train.py"),
+    Mutant("AdamW's moments not restored", "train.py", 'for key in ("step", "exp_avg", "exp_avg_sq"):', 'for key in ("step",):', "test_train.py"),
+    Mutant("evaluation weighs windows, not tokens", "evaluate.py", "n = int((batch[-1] != IGNORE).sum())", "n = 1", "test_train.py"),
+    Mutant("bits per character for bits per byte", "evaluate.py", 'len(text.encode("utf-8"))', "len(text)", "test_train.py"),
+    Mutant("probabilities divided by the temperature", "generate.py", "logits = logits / temperature", "logits = (logits.softmax(-1) / temperature).log()", "test_generate.py"),
+    Mutant("top-p drops the token that crosses", "generate.py", "(before >= top_p)", "(ordered.cumsum(-1) >= top_p)", "test_generate.py"),
+    Mutant("top-p does not sum to 1", "generate.py", "probs = probs / probs.sum(-1, keepdim=True)", "pass", "test_generate.py"),
+    Mutant("a full context keeps its first half", "generate.py", "context[-max(1, size // 2) :]", "context[: max(1, size // 2)]", "test_generate.py"),
+    Mutant("bytes decoded one token at a time", "generate.py", "decoder.decode(tokenizer.decode_bytes([token]))", "tokenizer.decode([token])", "test_generate.py"),
+    Mutant("square c_proj not transposed", "hf.py", '"attn.c_attn.weight", "attn.c_proj.weight", ', '"attn.c_attn.weight", ', "test_hf.py"),
+    Mutant("`latest` moves before the save is complete", "checkpoint.py", "        os.replace(partial, folder)\n", "        os.replace(partial, folder.with_suffix(\".late\"))\n", "test_checkpoint.py"),
+    Mutant("a failed save leaves its pieces", "checkpoint.py", "    except (OSError, SafetensorError) as e:\n        shutil.rmtree(partial, ignore_errors=True)", "    except (OSError, SafetensorError) as e:\n        pass", "test_checkpoint.py"),
+]  # fmt: skip
+
+
+def survives(mutant: Mutant, folder: Path) -> bool:
+    """Whether the tests pass although the line is wrong. Raises ValueError if the line is not there exactly once."""
+    source = (ROOT / "minigpt" / mutant.file).read_text(encoding="utf-8")
+    if source.count(mutant.line) != 1:
+        raise ValueError(f"{mutant.name}: {mutant.file} holds {mutant.line!r} {source.count(mutant.line)} times, not once")
+    changed = folder / "minigpt" / mutant.file
+    changed.write_text(source.replace(mutant.line, mutant.wrong), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not long", "-p", "no:cacheprovider", f"tests/{mutant.test}"]
+    try:
+        # The copy comes before an installed minigpt on the path.
+        done = subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True)
+    finally:
+        changed.write_text(source, encoding="utf-8")
+    if done.returncode not in (0, 1):
+        raise ValueError(f"{mutant.name}: pytest ended with {done.returncode}:\n{done.stdout.decode()[-2000:]}")
+    return done.returncode == 0
+
+
+def main(words: list[str]) -> int:
+    chosen = [m for m in MUTANTS if not words or any(w in m.name for w in words)]
+    bad = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("minigpt", "tests"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        for i, mutant in enumerate(chosen, 1):
+            try:
+                verdict = "SURVIVES" if survives(mutant, folder) else "killed"
+            except ValueError as e:
+                verdict = f"BROKEN: {e}"
+            bad += verdict != "killed"
+            print(f"{i:>3}/{len(chosen)} {verdict:<9} {mutant.file:<14} {mutant.name}", flush=True)
+    print(f"{len(chosen) - bad} of {len(chosen)} mutants killed")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

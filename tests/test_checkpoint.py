@@ -1,0 +1,133 @@
+"""Checkpoints: what is saved comes back, and what is damaged is named and harms nothing."""
+
+import json
+import resource
+import signal
+import sys
+from dataclasses import replace
+
+import pytest
+import safetensors.torch
+import torch
+
+from minigpt.checkpoint import CheckpointError, load_checkpoint, prune_checkpoints, save_checkpoint
+from minigpt.config import GPTConfig, to_dict
+from minigpt.model import GPT
+from minigpt.tokenizer import BPETokenizer
+
+CONFIG = GPTConfig(vocab_size=256, block_size=16, n_layer=2, n_head=2, n_embd=32)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(0)
+    model, tokenizer = GPT(CONFIG).eval(), BPETokenizer.train("x", 256)
+    save_checkpoint(tmp_path / "run", 7, model, tokenizer)
+    return tmp_path / "run", model
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_round_trip(tmp_path, tied):
+    tokenizer = BPETokenizer.train("the cat the cat", 260)
+    model = GPT(GPTConfig(vocab_size=260, block_size=16, n_layer=2, n_head=2, n_embd=32, tied=tied)).eval()
+    folder = save_checkpoint(tmp_path, 3, model, tokenizer)
+    for place in (tmp_path, folder):  # the run, or one checkpoint of it
+        again, words = load_checkpoint(place)
+        ids = torch.randint(260, (1, 16))
+        assert torch.equal(again(ids), model(ids)) and again.config == model.config
+        assert words.encode("the cat") == tokenizer.encode("the cat")
+    names = safetensors.torch.load_file(folder / "model.safetensors")
+    assert ("lm_head.weight" in names) != tied  # tied weights are stored once
+    assert json.loads((folder / "config.json").read_text())["format"] == "minigpt"
+    assert (again.lm_head.weight is again.wte.weight) == tied
+
+
+def test_nothing_is_a_pickle(saved):
+    run, _ = saved
+    for file in run.rglob("*"):
+        assert file.is_dir() or file.suffix in (".json", ".safetensors") or file.name == "latest"
+
+
+def cut(folder, name, part=0.5):
+    path = folder / "step-7" / name
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+
+
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.5, 0.99])
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_truncated_files_are_named(saved, name, part):
+    cut(saved[0], name, part)
+    with pytest.raises(CheckpointError, match=f"{name}.*another checkpoint"):
+        load_checkpoint(saved[0])
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_missing_files_are_named(saved, name):
+    (saved[0] / "step-7" / name).unlink()
+    with pytest.raises(CheckpointError, match=f"{name} is missing"):
+        load_checkpoint(saved[0])
+
+
+def edit(folder, **changes):
+    path = folder / "step-7" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"version": 99}, "format version 99.*reads version 1"),
+        ({"format": "other"}, "was not saved by minigpt"),
+        ({"format": None, "model_type": "gpt2"}, "load_gpt2"),
+        ({"model": to_dict(replace(CONFIG, vocab_size=300))}, "another vocabulary"),
+        ({"model": to_dict(replace(CONFIG, n_layer=3))}, "missing .*h.2"),
+        ({"model": to_dict(replace(CONFIG, block_size=8))}, "wpe.weight has shape"),
+        ({"model": {"vocab_size": 256, "wings": 2}}, "no field wings"),
+        ({"model": {"n_embd": 33, "n_head": 2}}, "n_embd=33"),
+        ({"model": 5}, "not a configuration"),
+    ],
+)
+def test_other_configurations_are_named(saved, changes, message):
+    edit(saved[0], **changes)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(saved[0])
+
+
+def test_a_tokenizer_of_another_training_is_named(saved):
+    BPETokenizer.train("the cat the cat", 260).save(saved[0] / "step-7" / "tokenizer.json")
+    with pytest.raises(CheckpointError, match="has 260 tokens, the model only 256"):
+        load_checkpoint(saved[0])
+
+
+def test_nowhere(tmp_path):
+    with pytest.raises(CheckpointError, match="does not exist"):
+        load_checkpoint(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+def test_a_full_disk_leaves_the_last_good_checkpoint(saved):
+    run, model = saved
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit then fails like a full disk
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="could not save .*last good checkpoint is .*step-7.*free some space"):
+            save_checkpoint(run, 8, model)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert sorted(f.name for f in run.iterdir()) == ["latest", "step-7"]
+    load_checkpoint(run)
+
+
+def test_a_half_written_save_is_never_loaded(saved):
+    run, model = saved
+    (run / "step-9.partial").mkdir()  # what a crash in the middle of a save leaves
+    (run / "step-9.partial" / "config.json").write_text("{")
+    assert load_checkpoint(run)[0].config == CONFIG
+    save_checkpoint(run, 9, model)
+    save_checkpoint(run, 10, model)
+    prune_checkpoints(run, keep=1, best_step=7)
+    assert sorted(f.name for f in run.iterdir()) == ["latest", "step-10", "step-7"]

@@ -1,0 +1,270 @@
+"""Training: it learns, it accumulates, it stops, and it resumes bit for bit after being killed."""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from minigpt.checkpoint import CheckpointError, load_checkpoint
+from minigpt.config import GPTConfig, TrainConfig
+from minigpt.data import TokenDataset
+from minigpt.evaluate import bits_per_byte, evaluate_loss, perplexity
+from minigpt.model import GPT
+from minigpt.objectives import clm_loss
+from minigpt.optim import learning_rate, make_optimizer
+from minigpt.tokenizer import BPETokenizer
+from minigpt.train import pick_device, train
+
+TINY = GPTConfig(vocab_size=256, block_size=16, n_layer=2, n_head=2, n_embd=32, dropout=0.1)
+RUN = TrainConfig(steps=12, batch_size=4, warmup=2, eval_every=4, save_every=3, device="cpu", dtype="float32")
+
+
+def text_data(block_size=16):
+    tokens = torch.tensor(list(b"the cat sat on the mat; the dog sat on the log. " * 20))
+    return TokenDataset(tokens[:800], block_size), TokenDataset(tokens[800:], block_size)
+
+
+def new_model(config=TINY, seed=0):
+    torch.manual_seed(seed)
+    return GPT(config)
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_learns_a_periodic_text():
+    model, (train_data, val_data) = new_model(replace(TINY, dropout=0.0)), text_data()
+    log = train(model, train_data, val_data, replace(RUN, steps=250, eval_every=50, warmup=20, lr=5e-3))
+    losses = [line["val_loss"] for line in log if "val_loss" in line]
+    assert losses[0] == pytest.approx(math.log(256), abs=0.2)
+    assert losses[-1] < 0.35  # all that is left to guess: where in the text a window starts
+    assert evaluate_loss(model, val_data) == pytest.approx(losses[-1], abs=1e-5)
+    assert not model.training
+
+
+def test_evaluation_counts_every_token_once():
+    model, (_, val_data) = new_model().eval(), text_data()
+    tokens = val_data.tokens
+    total = n = 0
+    for start in range(0, len(tokens) - 1, 16):
+        window = tokens[start : start + 17][None].long()
+        k = window.size(1) - 1
+        total, n = total + clm_loss(model, (window[:, :-1], window[:, 1:])).item() * k, n + k
+    assert n == len(tokens) - 1
+    for batch_size in (1, 3, 64):  # the answer does not depend on how the windows are grouped
+        assert evaluate_loss(model, val_data, batch_size=batch_size) == pytest.approx(total / n, abs=1e-5)
+
+
+def test_units_of_loss():
+    assert perplexity(math.log(50)) == pytest.approx(50)
+    assert bits_per_byte(math.log(2), tokens=6, text="é中") == pytest.approx(6 / 5)  # 2 + 3 bytes
+
+
+def test_accumulation_is_one_larger_batch():
+    train_data, _ = text_data()
+    batch = train_data.sample(8, torch.Generator().manual_seed(0))
+    halves = iter([tuple(t[:4] for t in batch), tuple(t[4:] for t in batch)])
+
+    class Fixed:
+        def __init__(self, batches):
+            self.batches = batches
+
+        def sample(self, batch_size, generator):
+            return next(self.batches)
+
+    config, quiet = replace(RUN, steps=1, eval_every=0), replace(TINY, dropout=0.0)
+    one, two = new_model(quiet), new_model(quiet)
+    a = train(one, Fixed(iter([batch])), None, replace(config, batch_size=8))
+    b = train(two, Fixed(halves), None, replace(config, accumulate=2))
+    assert a[-1]["loss"] == pytest.approx(b[-1]["loss"], abs=1e-5)
+    assert a[-1]["grad_norm"] == pytest.approx(b[-1]["grad_norm"], rel=1e-4)
+    for p, q in zip(one.parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad)
+
+
+def test_clipping_bounds_the_update_and_logs_the_true_norm():
+    train_data, _ = text_data()
+    logs = [train(new_model(), train_data, None, replace(RUN, steps=1, eval_every=0, clip=c)) for c in (0, 1e-3)]
+    assert logs[0][-1]["grad_norm"] == pytest.approx(logs[1][-1]["grad_norm"]) and logs[0][-1]["grad_norm"] > 1e-3
+
+
+def test_decay_groups():
+    model = new_model()
+    decay, keep = make_optimizer(model, RUN).param_groups
+    names = {id(p): n for n, p in model.named_parameters()}
+    decayed, kept = ({names[id(p)] for p in g["params"]} for g in (decay, keep))
+    assert decay["weight_decay"] == 0.1 and keep["weight_decay"] == 0.0
+    assert decayed | kept == set(names.values()) and not decayed & kept
+    assert all(n.endswith("bias") or ".ln_" in n or n.startswith("ln_f") for n in kept)
+    assert {"wte.weight", "h.0.attn.c_attn.weight", "h.1.mlp.c_proj.weight"} <= decayed
+
+
+def test_schedules():
+    rates = {
+        name: [learning_rate(s, TrainConfig(steps=100, warmup=10, lr=1.0, schedule=name, decay=0.4, final_lr=0.1))
+               for s in range(100)]
+        for name in ("constant", "cosine", "wsd")
+    }
+    for rate in rates.values():
+        assert rate[:10] == pytest.approx([i / 10 for i in range(1, 11)])
+    assert set(rates["constant"][10:]) == {1.0}
+    assert rates["wsd"][10:61] == [1.0] * 51  # 40 of 100 steps are left: the fall begins
+    assert rates["wsd"][80] == pytest.approx(0.1 + 0.9 * 0.5)
+    assert rates["cosine"][55] == pytest.approx(0.55)  # half-way between 1 and 0.1
+    for name in ("cosine", "wsd"):
+        assert rates[name][10:] == sorted(rates[name][10:], reverse=True) and 0.1 <= rates[name][-1] < 0.13
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path):
+    train_data, val_data = text_data()
+    whole = new_model()
+    log = train(whole, train_data, val_data, RUN, out=tmp_path / "whole")
+    first = new_model()
+
+    class PressesCtrlC:
+        def sample(self, batch_size, generator):
+            self.calls = getattr(self, "calls", 0) + 1
+            if self.calls == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+            return train_data.sample(batch_size, generator)
+
+    part = train(first, PressesCtrlC(), val_data, RUN, out=tmp_path / "part")
+    assert part[-1]["stopped"] == "interrupted" and part[-1]["step"] == 5
+    assert (tmp_path / "part" / "latest").read_text() == "step-5"
+    second = new_model(seed=9)  # other weights: everything must come from the checkpoint
+    again = train(second, train_data, val_data, RUN, out=tmp_path / "part", resume=True)
+    assert same(whole, second)
+    drop = ("tokens_per_second", "stopped")
+    assert [{k: v for k, v in a.items() if k not in drop} for a in again] == [
+        {k: v for k, v in a.items() if k not in drop} for a in log
+    ]
+    on_disk = [json.loads(line) for line in (tmp_path / "part" / "log.jsonl").read_text().splitlines()]
+    assert on_disk == again
+
+
+SCRIPT = """
+import sys, torch
+sys.path[:0] = [{tests!r}]
+torch.set_num_threads(1)
+from test_train import RUN, new_model, text_data, train
+from dataclasses import replace
+config = replace(RUN, steps=60, save_every=1, eval_every=20)
+train(new_model(), *text_data(), config, out={out!r}, resume=(sys.argv[1] == "resume"))
+"""
+
+
+def run_script(tmp_path, out, mode, kill_after=None):
+    """Run a training in a process of its own; SIGKILL it when it has saved and `kill_after` seconds have gone by."""
+    code = SCRIPT.format(tests=os.path.dirname(__file__), out=str(tmp_path / out))
+    process = subprocess.Popen([sys.executable, "-c", code, mode], stderr=subprocess.DEVNULL)
+    if kill_after is not None:
+        while not (tmp_path / out / "latest").exists() and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(kill_after)
+        process.kill()
+    return process.wait()
+
+
+def killed_run_equals_whole(tmp_path, kills, seed):
+    """Kill a run at random moments, resume it each time, and compare the end with a run left in peace."""
+    moments = random.Random(seed)
+    run_script(tmp_path, "killed", "start", kill_after=moments.uniform(0, 0.4))
+    for _ in range(kills - 1):
+        load_checkpoint(tmp_path / "killed")  # whatever the moment, the newest checkpoint is whole
+        run_script(tmp_path, "killed", "resume", kill_after=2.0 + moments.uniform(0, 1.0))
+    assert run_script(tmp_path, "killed", "resume") == 0
+    torch.set_num_threads(1)
+    assert run_script(tmp_path, "whole", "start") == 0
+    assert same(load_checkpoint(tmp_path / "killed")[0], load_checkpoint(tmp_path / "whole")[0])
+    lines = [(tmp_path / run / "log.jsonl").read_text().splitlines() for run in ("killed", "whole")]
+    assert [json.loads(a)["step"] for a in lines[0]] == [json.loads(b)["step"] for b in lines[1]]
+    assert [json.loads(a).get("loss") for a in lines[0]] == [json.loads(b).get("loss") for b in lines[1]]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_killed_and_resumed_is_bit_equal(tmp_path):
+    killed_run_equals_whole(tmp_path, kills=3, seed=0)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("seed", range(10))
+def test_fifty_kills(tmp_path, seed):
+    killed_run_equals_whole(tmp_path, kills=5, seed=seed)
+
+
+def test_early_stop_keeps_the_best(tmp_path):
+    train_data, val_data = text_data()
+    noise = TokenDataset(torch.randint(256, (800,), generator=torch.Generator().manual_seed(0)), 16)
+    config = replace(RUN, steps=400, eval_every=10, save_every=0, patience=3, lr=1e-2, keep=1)
+    log = train(new_model(replace(TINY, dropout=0.0)), train_data, noise, config, out=tmp_path)
+    assert "no better for 3 looks" in log[-1]["stopped"] and log[-1]["step"] < 400
+    looks = {line["step"]: line["val_loss"] for line in log if "val_loss" in line}
+    best = min(looks, key=looks.get)
+    kept = {f.name for f in tmp_path.glob("step-*")}
+    assert kept == {f"step-{log[-1]['step']}"} | ({f"step-{best}"} if best else set())
+
+
+def test_samples_along_the_way():
+    train_data, _ = text_data()
+    tokenizer = BPETokenizer.train("x", 256)
+    config = replace(RUN, steps=4, sample_every=2, sample_prompt="the", sample_tokens=5)
+    log = train(new_model(), train_data, None, config, tokenizer=tokenizer)
+    samples = [line for line in log if "sample" in line]
+    assert [line["step"] for line in samples] == [0, 2, 4]
+
+
+def test_old_checkpoints_are_pruned(tmp_path):
+    train_data, _ = text_data()
+    train(new_model(), train_data, None, RUN, out=tmp_path)
+    assert sorted(f.name for f in tmp_path.glob("step-*")) == ["step-12", "step-9"]
+
+
+def test_a_loss_that_is_no_number_is_named(tmp_path):
+    train_data, _ = text_data()
+
+    def explodes(model, batch):
+        explodes.calls = getattr(explodes, "calls", 0) + 1
+        return clm_loss(model, batch) * (math.nan if explodes.calls == 5 else 1)
+
+    with pytest.raises(FloatingPointError, match=r"nan at step 4: lower lr.*last good checkpoint.*step-3"):
+        train(new_model(), train_data, None, RUN, loss_fn=explodes, out=tmp_path)
+    assert all(torch.isfinite(p).all() for p in load_checkpoint(tmp_path)[0].parameters())
+
+
+def test_a_failed_allocation_names_the_remedy():
+    train_data, _ = text_data()
+
+    def greedy(model, batch):
+        return torch.empty(10**15).sum()
+
+    with pytest.raises(MemoryError, match="use batch_size=2 and accumulate=2"):
+        train(new_model(), train_data, None, RUN, loss_fn=greedy)
+
+
+def test_a_second_run_does_not_overwrite_the_first(tmp_path):
+    train_data, _ = text_data()
+    train(new_model(), train_data, None, RUN, out=tmp_path)
+    with pytest.raises(CheckpointError, match="already holds a run"):
+        train(new_model(), train_data, None, RUN, out=tmp_path)
+    with pytest.raises(CheckpointError, match="other values of batch_size, lr"):
+        train(new_model(), train_data, None, replace(RUN, lr=1.0, batch_size=2), out=tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="another model"):
+        train(new_model(replace(TINY, n_layer=1)), train_data, None, RUN, out=tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="does not exist"):
+        train(new_model(), train_data, None, RUN, out=tmp_path / "none", resume=True)
+
+
+def test_devices():
+    assert pick_device("cpu").type == "cpu"
+    with pytest.raises(ValueError, match="cannot be used here.*use 'auto' or 'cpu'"):
+        pick_device("warp")
