@@ -15,14 +15,12 @@ from .checkpoint import find_checkpoint, load_checkpoint, read_configs
 from .config import PRESETS, TrainConfig, preset
 from .data import TokenDataset
 from .evaluate import bits_per_byte
-from .generate import stream
+from .generate import END_OF_TEXT, stream
 from .hf import export_gpt2, load_gpt2
 from .model import GPT
 from .texts import load_split
 from .tokenizer import BPETokenizer, CharTokenizer, gpt2_tokenizer, load_tokenizer
 from .train import pick_device, train
-
-END = "<|endoftext|>"
 
 
 def train_command(
@@ -67,9 +65,9 @@ def train_command(
         words = load_tokenizer(folder)
     else:
         if tokenizer == "bpe":
-            words = BPETokenizer.train(train_text, vocab_size, [END])
+            words = BPETokenizer.train(train_text, vocab_size)
         else:
-            words = gpt2_tokenizer() if tokenizer == "gpt2" else CharTokenizer.train(train_text + val_text, [END])
+            words = gpt2_tokenizer() if tokenizer == "gpt2" else CharTokenizer.train(train_text + val_text)
         shape = dict(block_size=block_size, n_layer=n_layer, n_head=n_head, n_embd=n_embd, dropout=dropout)
         shape = {name: value for name, value in shape.items() if value is not None}
         model_config = preset(model, vocab_size=words.vocab_size, **shape)
@@ -134,11 +132,11 @@ def generate_command(
     model, tokenizer = load_any(folder)
     dice = torch.Generator()
     dice.manual_seed(seed) if seed is not None else dice.seed()
-    end = [i for token, i in tokenizer.special_tokens.items() if token == END]
+    end = [i for token, i in tokenizer.special_tokens.items() if token == END_OF_TEXT]
     print(prompt, end="", flush=True)
     sampling = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "generator": dice, "stop": end}
     for piece in stream(model.to(pick_device(device)), tokenizer, prompt, max_new_tokens, **sampling):
-        print(piece.removesuffix(END), end="", flush=True)
+        print(piece.removesuffix(END_OF_TEXT), end="", flush=True)
     print()
 
 

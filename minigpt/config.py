@@ -85,7 +85,7 @@ class TrainConfig:
     eval_every: int = 100  # steps between two looks at the whole validation set; 0: only at the end
     patience: int = 0  # stop after so many looks without a better validation loss; 0: never
     sample_every: int = 0  # steps between two samples of generated text; 0: none
-    sample_prompt: str = "\n"
+    sample_prompt: str = ""
     sample_tokens: int = 64
     save_every: int = 0  # steps between two checkpoints; 0: only at the end
     keep: int = 2  # so many newest checkpoints are kept, and the best one

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from .model import GPT
 
+END_OF_TEXT = "<|endoftext|>"  # GPT-2's mark between two texts
+
 
 def next_token_probs(
     logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
@@ -97,7 +99,7 @@ def stream(model: GPT, tokenizer, prompt: str, max_new_tokens: int, **sampling) 
 
     A token of a byte-level vocabulary can end inside a UTF-8 character; its bytes wait for the rest.
     The pieces joined are exactly the text of the generated tokens. An empty prompt starts from the tokenizer's
-    end-of-text token where it has one, else from a line break. Keyword arguments are generate()'s.
+    end-of-text token where there is one, else from a line break. Keyword arguments are generate()'s.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     for token in generate(model, prompt_ids(tokenizer, prompt), max_new_tokens, **sampling):
@@ -108,8 +110,12 @@ def stream(model: GPT, tokenizer, prompt: str, max_new_tokens: int, **sampling) 
 
 
 def prompt_ids(tokenizer, prompt: str) -> list[int]:
-    """The prompt's token ids; for an empty prompt, the token that texts start after."""
+    """The prompt's token ids; for an empty prompt, a token that texts start after."""
     if prompt:
         return tokenizer.encode(prompt)
-    start = tokenizer.special_tokens.get("<|endoftext|>")
-    return [start] if start is not None else tokenizer.encode("\n")
+    if END_OF_TEXT in tokenizer.special_tokens:
+        return [tokenizer.special_tokens[END_OF_TEXT]]
+    try:
+        return tokenizer.encode("\n")
+    except ValueError:  # a vocabulary of characters without a line break: any start is as good
+        return [0]

@@ -10,6 +10,7 @@ import safetensors.torch
 
 from .checkpoint import CheckpointError, load_weights, read_json, read_tensors, to_json, write_file
 from .config import GPTConfig
+from .generate import END_OF_TEXT
 from .model import GPT
 from .tokenizer import load_tokenizer
 
@@ -82,7 +83,7 @@ def export_gpt2(model: GPT, tokenizer, folder) -> Path:
     A model without biases gets biases of 0, which is the same function.
     """
     folder, c = Path(folder), model.config
-    eos = tokenizer.special_tokens.get("<|endoftext|>") if tokenizer is not None else None
+    eos = tokenizer.special_tokens.get(END_OF_TEXT) if tokenizer is not None else None
     config = {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -116,7 +117,7 @@ def export_gpt2(model: GPT, tokenizer, folder) -> Path:
     write_file(folder / "config.json", to_json(config))
     if tokenizer is not None:
         tokenizer.save(folder / "tokenizer.json")
-        special = {"eos_token": "<|endoftext|>", "bos_token": "<|endoftext|>"} if eos is not None else {}
+        special = {"eos_token": END_OF_TEXT, "bos_token": END_OF_TEXT} if eos is not None else {}
         kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": c.block_size}
         # Hugging Face would otherwise delete a space before punctuation when decoding: our text comes back as it is.
         kind |= {"clean_up_tokenization_spaces": False, **special}
