@@ -81,10 +81,10 @@ browser: $(VENV)/installed chromium
 	$(PY) -m pytest -q -m "not long" tests/browser
 
 chromium:
-	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 \
+	@[ -n "$$CHROMIUM" ] || command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
 	       && apt-get update -qq && apt-get install -y -qq chromium; } \
-	  || { echo "The browser tests need Chromium on the PATH (Debian, Ubuntu: apt-get install chromium)."; exit 1; }
+	  || { echo "The browser tests need Chromium (Debian, Ubuntu: apt-get install chromium), or CHROMIUM=its path."; exit 1; }
 
 # One stamp file, so that a second call installs nothing.
 $(VENV)/installed: requirements.txt constraints.txt pyproject.toml
@@ -94,7 +94,7 @@ $(VENV)/installed: requirements.txt constraints.txt pyproject.toml
 	  || { echo "The book needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V). Name a newer one: make book PYTHON=python3.12"; exit 1; }
 	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "Python could not make a virtual environment (Debian, Ubuntu: apt-get install python3-venv)."; exit 1; }
-	@echo "Installing what the book needs into $(VENV) (once; about 1.4 GB) …"
+	@echo "Installing what the book needs into $(VENV) (once: 1.8 GB, some minutes) …"
 	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
 	@$(PY) -m pip install -q --disable-pip-version-check --no-deps -e .
 	@touch $@

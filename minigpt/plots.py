@@ -88,9 +88,7 @@ def plot_attention(weights, tokens, keys=None, *, title=None, values=None, ax=No
     weights = _array(weights)
     keys = tokens if keys is None else keys
     if weights.ndim not in (2, 3):
-        raise ValueError(
-            f"weights must be (T, S) or (H, T, S), not {weights.shape}: choose one text, one layer"
-        )
+        raise ValueError(f"weights must be (T, S) or (H, T, S), not {weights.shape}: choose one text, one layer")
     T, S = weights.shape[-2:]
     if (T, S) != (len(tokens), len(keys)):
         raise ValueError(
@@ -148,7 +146,7 @@ def plot_heads(maps, tokens=None, *, batch: int = 0, labels=None) -> Figure:
             ax.set_title(labels.get((name, head), f"head {head}"), fontsize=9, loc="center")
             ax.set_xticks([])
             written = tokens is not None and T <= 24 and head == 0
-            ax.set_yticks(range(T) if written else [], tokens if written else [], fontsize=min(8, 130 / T))
+            ax.set_yticks(range(T) if written else [], tokens if written else [], fontsize=min(8, 115 / T))
         row[0].set_ylabel(name)
     said = "; ".join(f"{name} head {h}: {text}".replace("\n", " ") for (name, h), text in labels.items())
     fig.alt = f"Attention maps of {len(maps)} layers with {H} heads each, queries down, keys across." + (
@@ -160,19 +158,19 @@ def plot_heads(maps, tokens=None, *, batch: int = 0, labels=None) -> Figure:
 def plot_training(log, *, landmarks=None, ax=None) -> Figure:
     """The training loss, the validation loss and the learning rate against the step.
 
-    log: the list of dicts that train() returns, with "step" and "loss" in nats per token, "lr" and, on some
-    lines, "val_loss". landmarks: names and heights of losses to compare with, such as {"ln V": 4.17}.
+    log: the list of dicts that train() returns, with "step", "loss" in nats per token, "lr" and, on some
+    lines, "val_loss" (alone on that of step 0). landmarks: names and heights of losses to compare with, such
+    as {"ln V": 4.17}.
     """
-    if not log or not all("step" in line and "loss" in line for line in log):
-        raise ValueError(
-            "the log must be a list of dicts, each with step and loss: pass what train() returned"
-        )
+    updates = [line for line in log if "step" in line and "loss" in line]  # a line before the first has none
+    if not updates:
+        raise ValueError("the log must be a list of dicts with step and loss: pass what train() returned")
     landmarks = landmarks or {}
-    steps, loss = [line["step"] for line in log], [line["loss"] for line in log]
+    steps, loss = [line["step"] for line in updates], [line["loss"] for line in updates]
     val = [(line["step"], line["val_loss"]) for line in log if line.get("val_loss") is not None]
-    lr = [line["lr"] for line in log if line.get("lr") is not None]
+    lr = [line["lr"] for line in updates if line.get("lr") is not None]
     below = None
-    if ax is None and len(lr) == len(log):
+    if ax is None and len(lr) == len(steps):
         fig, (ax, below) = plt.subplots(2, 1, figsize=(7, 4.6), sharex=True, height_ratios=[5, 1])
         plt.close(fig)
         below.plot(steps, lr, color=GREY[_dark()], linewidth=1.5)
@@ -202,9 +200,7 @@ def plot_next_token(probs, tokenizer, k: int = 10, *, title=None, ax=None) -> Fi
     """The k most probable next tokens as bars. probs (V,) sums to 1; labels come from tokenizer.token(id)."""
     probs = _array(probs)
     if probs.ndim != 1:
-        raise ValueError(
-            f"probs must be (V,), one number for each token, not {probs.shape}: choose one position"
-        )
+        raise ValueError(f"probs must be (V,), one number for each token, not {probs.shape}: choose one position")
     if probs.min() < 0 or abs(probs.sum() - 1) > 1e-3:
         raise ValueError("probs must be probabilities that sum to 1: pass logits.softmax(-1), not the logits")
     if k < 1:

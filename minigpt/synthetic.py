@@ -11,6 +11,7 @@ All choices are fair and among 2, 4, 8 or 16, so a line's information is a whole
 equally likely lines there are. What follows ">" or "=" is free for whoever knows the rule. No model can beat
 `bits_per_character()` on average (Shannon, 1948); one that has learned all four rules gets there.
 """
+
 import random
 import re
 from itertools import product
@@ -19,10 +20,26 @@ from statistics import fmean
 LETTERS = "abcdefgh"
 NUMBERS = range(16)
 LENGTHS = (2, 3, 4, 5)
-NOUNS = (("cat", "cats"), ("dog", "dogs"), ("fox", "foxes"), ("owl", "owls"),
-         ("boy", "boys"), ("girl", "girls"), ("king", "kings"), ("wolf", "wolves"))
-VERBS = (("runs", "run"), ("sings", "sing"), ("sleeps", "sleep"), ("waits", "wait"),
-         ("laughs", "laugh"), ("dances", "dance"), ("falls", "fall"), ("dreams", "dream"))
+NOUNS = (
+    ("cat", "cats"),
+    ("dog", "dogs"),
+    ("fox", "foxes"),
+    ("owl", "owls"),
+    ("boy", "boys"),
+    ("girl", "girls"),
+    ("king", "kings"),
+    ("wolf", "wolves"),
+)
+VERBS = (
+    ("runs", "run"),
+    ("sings", "sing"),
+    ("sleeps", "sleep"),
+    ("waits", "wait"),
+    ("laughs", "laugh"),
+    ("dances", "dance"),
+    ("falls", "fall"),
+    ("dreams", "dream"),
+)
 
 
 def tale(noun, many: int, other, many_others: int, verb) -> str:
@@ -61,11 +78,11 @@ def line_bits(line: str) -> int | None:
     The sum over the lines of a text is the shortest code for it; None tells a model's mistakes from its successes.
     """
     if line in _SUMS:
-        return 2 + 4 + 4                       # the kind, two numbers
+        return 2 + 4 + 4  # the kind, two numbers
     if line in _TALES:
-        return 2 + 3 + 1 + 3 + 1 + 3           # the kind, noun, one or many, noun, one or many, verb
+        return 2 + 3 + 1 + 3 + 1 + 3  # the kind, noun, one or many, noun, one or many, verb
     if (match := _WORD.fullmatch(line)) and match[3] == (match[2] if match[1] == "copy" else match[2][::-1]):
-        return 2 + 2 + 3 * len(match[2])       # the kind, the length, the letters
+        return 2 + 2 + 3 * len(match[2])  # the kind, the length, the letters
     return None
 
 

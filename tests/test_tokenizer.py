@@ -1,4 +1,4 @@
-"""The tokenizers against references that are not ours: Hugging Face's tokenizers and transformers, and the naive algorithm."""
+"""The tokenizers against references that are not ours: Hugging Face's libraries and the naive algorithm."""
 import json
 import unicodedata
 from collections import Counter
@@ -23,8 +23,10 @@ from minigpt.tokenizer import (
 )
 
 SAMPLE = ("Hello world! It's the dog's; they'll have 12345 things, don't they've?\n\n\n  indented   twice\t\tand\r\n"
-          "naïve café é Ünïcödé — «ß» 中文和自然语言处理，人工智能。日本語テキスト 한국어 العربية हिन्दी\u00a0nbsp\u3000wide "
-          "😀👩‍👩‍👧🇫🇷 def f(x):\n    return x**2  # ok\n<|endoftext|>tail \u0085\x1c\x1d\x00\ufffd ")
+          "naïve café é Ünïcödé — «ß» 中文和自然语言处理，人工智能。日本語テキスト "
+          "한국어 العربية हिन्दी\u00a0nbsp\u3000wide "
+          "😀👩‍👩‍👧🇫🇷 "
+          "def f(x):\n    return x**2  # ok\n<|endoftext|>tail \u0085\x1c\x1d\x00\ufffd ")
 SPECIAL = ("<|endoftext|>", "<|end|>")
 # Characters that an older Unicode already had: libraries disagree on whether the newest ones are letters.
 ASSIGNED = st.characters(exclude_categories=("Cs",)).filter(lambda c: unicodedata.category(c) != "Cn")
@@ -162,6 +164,13 @@ def test_special_tokens_are_ordinary_text_unless_asked(bpe):
     assert bpe.decode(ordinary) == bpe.decode(special) == text
 
 
+def test_special_tokens_do_not_even_cut_ordinary_text():
+    plain = BPETokenizer.train(" <e> <e> <e>", 257)  # learns " <"
+    tokenizer = BPETokenizer(plain.vocab, plain.merges, {"<e>": 257})
+    assert tokenizer.encode("a <e>") == plain.encode("a <e>")
+    assert tokenizer.encode("a <e>", special=True) == [*plain.encode("a"), *plain.encode(" "), 257]
+
+
 def test_the_longest_special_token_wins():
     tokenizer = BPETokenizer.train("", 258, ["<a>", "<a><b>"])
     assert tokenizer.encode("<a><b><a>", special=True) == [257, 256]
@@ -233,9 +242,9 @@ def test_printable_tokens(gpt2):
 
 def test_decode_takes_tensors_and_joins_bytes(gpt2):
     import torch
-    ids = gpt2.encode("中")
-    assert gpt2.decode(torch.tensor(ids)) == "中"
-    assert b"".join(gpt2.decode_bytes([id]) for id in ids) == "中".encode()
+    ids = gpt2.encode("😀")
+    assert gpt2.decode(torch.tensor(ids)) == "😀"
+    assert b"".join(gpt2.decode_bytes([id]) for id in ids) == "😀".encode()
     assert gpt2.decode(ids[:1]) == "\ufffd"
 
 

@@ -24,7 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-PROGRESS_BAR = re.compile(r"\d+%\||\d+it \[|\[[\d:]+<[\d:?]+")
+PROGRESS_BAR = re.compile(r"\d+%\||\d+\w+ \[\d\d:\d\d")  # tqdm with a known total, and without
 CELL_TIMEOUT = 600  # seconds; far above any cell of the book
 
 
@@ -56,8 +56,10 @@ def run(path: Path, notebook) -> dict:
         notebook,
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],  # what the kernel says of itself is not the page's
         record_timing=False,
         store_widget_state=False,
+        coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
     )
     start = time.perf_counter()

@@ -107,7 +107,7 @@ function oneQuery({ tokens, q, v }, edit, point) {
   const head = h("tr", {}, h("td"), columns.map(([part, steps, , heading, width]) =>
     h("th", { scope: "col", colspan: width, "data-part": part, "data-steps": steps }, heading)));
 
-  const asker = h("th", { scope: "row", "data-part": "q" });
+  const asker = h("th", { scope: "row", "data-part": "q" }, "query");
   const queryCells = Array.from({ length: D }, () => h("td", { "data-part": "q", "data-steps": "1 2" }));
   const rows = tokens.map((token, s) => {
     const lanes = Array.from({ length: D }, (_, d) => h("rect", { y: d * 5, height: 4 }));
@@ -116,7 +116,12 @@ function oneQuery({ tokens, q, v }, edit, point) {
     const chart = h("svg", { class: "products", viewBox: `0 0 100 ${D * 5 - 1}`, preserveAspectRatio: "none", "aria-hidden": "true" }, zero, lanes, sum);
     const [score, scaled, masked, weight] = ["scores", "scaled", "masked", "weights"].map((name) => h("span", { class: name }));
     const name = h("th", { scope: "row" }, token);
-    const node = h("tr", { onpointerenter: () => point(s), onfocusin: () => point(s) }, name,
+    const enter = (event) => {
+      if (!keys.inputs[s].includes(event.target)) keys.stop(s, 0); // Tab goes on in the same row
+      if (!values.inputs[s].includes(event.target)) values.stop(s, 0);
+      point(s);
+    };
+    const node = h("tr", { onpointerenter: () => point(s), onfocusin: enter }, name,
       keys.inputs[s].map((input) => cell(0, input)), cell(1, chart), cell(2, score), cell(3, scaled), cell(4, masked), cell(5, weight),
       values.inputs[s].map((input) => cell(6, input)));
     return { node, lanes, sum, zero, score, scaled, masked, weight };
@@ -132,7 +137,6 @@ function oneQuery({ tokens, q, v }, edit, point) {
     const { q, k, v, query, step } = state;
     const size = (...matrices) => Math.max(0.1, ...matrices.flat(2).map(Math.abs));
     const [keyScale, valueScale] = [size(q, k), size(v)];
-    say(asker, `query of ${tokens[query]}`);
     queries[query].inputs[0].forEach((input, d) => {
       if (queryCells[d].firstChild !== input) queryCells[d].replaceChildren(input);
       queries[query].show(0, d, q[query][d], keyScale);

@@ -29,7 +29,8 @@ class AttentionSteps(Figure):
 
     tokens: T strings. q, k (T, D) and v (T, E): torch tensors, NumPy arrays or nested lists, T ≤ 12, D and E ≤ 6.
     query: the row of Q that is followed. step: how far the walk has come, 1–6. matrix: show all queries at once.
-    Without arguments it shows `attention_steps_example()`. Raises ValueError if the shapes do not fit together.
+    Without arguments it shows `attention_steps_example()`. Raises ValueError if the shapes do not fit together; change
+    several of them at once inside `with figure.hold_trait_notifications():`.
     """
 
     module = "attention_steps"
@@ -49,26 +50,27 @@ class AttentionSteps(Figure):
         if len(missing) == 4:
             given = attention_steps_example()
         elif missing:
-            raise ValueError(f"AttentionSteps needs tokens, q, k and v together, or none; give {', '.join(missing)} too.")
+            raise ValueError(f"AttentionSteps needs tokens, q, k and v, or none of them; add {', '.join(missing)} too.")
         given["tokens"] = list(given["tokens"])
         state = {"query": min(4, len(given["tokens"]) - 1), "causal": causal} | state
         super().__init__(**given, **state)
 
     @traitlets.validate("tokens", "q", "k", "v", "query")
     def _fit(self, proposal):
-        T, D, E = len(self.tokens), len(self.q[0]), len(self.v[0])
+        new = self.state() | {proposal["trait"].name: proposal["value"]}
+        T, D, E = len(new["tokens"]), len(new["q"][0]), len(new["v"][0])
         for name in "qkv":
-            if len(getattr(self, name)) != T:
-                raise ValueError(f"{name} has {len(getattr(self, name))} rows for {T} tokens: give one row per token.")
-        if len(self.k[0]) != D:
-            raise ValueError(f"q has {D} numbers a row and k has {len(self.k[0])}: a dot product needs equally many.")
+            if len(new[name]) != T:
+                raise ValueError(f"{name} has {len(new[name])} rows for {T} tokens: give one row per token.")
+        if len(new["k"][0]) != D:
+            raise ValueError(f"q has {D} numbers a row and k has {len(new['k'][0])}: a dot product needs equally many.")
         if T > MAX_TOKENS or D > MAX_SIZE or E > MAX_SIZE:
             raise ValueError(
                 f"AttentionSteps draws at most {MAX_TOKENS} tokens with {MAX_SIZE} numbers each; got {T} tokens, "
                 f"d_k = {D}, d_v = {E}. Show a part of it."
             )
-        if not 0 <= self.query < T:
-            raise ValueError(f"query is {self.query}, but the {T} tokens are numbered 0 to {T - 1}.")
+        if not 0 <= new["query"] < T:
+            raise ValueError(f"query is {new['query']}, but the {T} tokens are numbered 0 to {T - 1}.")
         return proposal["value"]
 
     def weights(self) -> torch.Tensor:

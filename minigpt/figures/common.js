@@ -63,7 +63,8 @@ function signedBar(cell, x, scale, mix = 100) {
  */
 function numberGrid(rows, columns, label, change, digits = 2) {
   const inputs = Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => input(r, c)));
-  inputs[0][0].tabIndex = 0;
+  const stop = (r, c) => inputs.flat().forEach((field) => (field.tabIndex = field === inputs[r][c] ? 0 : -1));
+  stop(0, 0);
 
   function input(r, c) {
     const read = () => Number(field.value.trim().replace("−", "-").replace(",", ".") || NaN);
@@ -76,7 +77,7 @@ function numberGrid(rows, columns, label, change, digits = 2) {
         if (accept(read())) change(r, c, read());
       },
       onfocus() {
-        for (const other of inputs.flat()) other.tabIndex = other === field ? 0 : -1;
+        stop(r, c);
         field.select();
       },
       onblur: settle,
@@ -87,6 +88,7 @@ function numberGrid(rows, columns, label, change, digits = 2) {
         if (by && accept(field.x + by)) {
           settle();
           change(r, c, Math.round((field.x + by) * 1e6) / 1e6);
+          field.select(); // so that typing replaces the number
         }
         if (walk) inputs.flat()[r * columns + c + walk]?.focus();
         if (by || walk) event.preventDefault();
@@ -102,6 +104,7 @@ function numberGrid(rows, columns, label, change, digits = 2) {
 
   return {
     inputs,
+    stop,
     show(r, c, x, scale, mix) {
       const field = inputs[r][c];
       field.x = x;

@@ -1,12 +1,12 @@
 """A quiz: multiple-choice questions with a reason for every option, kept as TOML in minigpt/homework/quizzes/.
 
-    [[questions]]
-    question = "What does `q @ k.T` hold?"
+[[questions]]
+question = "What does `q @ k.T` hold?"
 
-    [[questions.options]]
-    text = "one score per pair of tokens"
-    correct = true
-    reason = "Row t, column s is the dot product of query t with key s."
+[[questions.options]]
+text = "one score per pair of tokens"
+correct = true
+reason = "Row t, column s is the dot product of query t with key s."
 """
 
 import re

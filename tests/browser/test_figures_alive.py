@@ -33,8 +33,8 @@ def address(book, figures, tmp_path):
     body = "\n".join(figure.to_html() for figure in figures)
     page = tmp_path / "page.html"
     page.write_text(
-        '<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><meta name="viewport" content="width=390">'
-        f'<link rel="stylesheet" href="{style}"><body style="font-family: sans-serif">{body}<script src="{script}"></script>',
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><link rel="stylesheet" href="{style}">'
+        f'<body style="font-family: sans-serif">{body}<script src="{script}"></script>',
         encoding="utf-8",
     )
     return page.as_uri()
@@ -93,6 +93,11 @@ def test_the_matrix_form_shows_the_same_numbers(visit, address, figures):
     ):  # fmt: skip
         computed = torch.as_tensor(computed, dtype=torch.float64)
         close(numbers(tables.nth(captions.index(caption)).locator(".number")), computed, digits)
+    shown.get_by_label("K, e, number 2").fill("1.25")
+    k = [list(row) for row in figure.k]
+    k[4][1] = 1.25
+    edited = AttentionSteps(figure.tokens, figure.q, k, figure.v)
+    close(numbers(tables.nth(captions.index("weights")).locator(".number")), expected(edited, causal=True)[2])
     shown.locator(".all-queries tbody tr").nth(1).click()
     assert shown.locator(".chip input").nth(1).is_checked()
 
@@ -112,8 +117,11 @@ def test_the_keyboard_alone_edits_chooses_and_walks(visit, address, figures):
     k[1][1] = -1.5
     figure.k = [list(row) for row in k]
     check(shown, figure, 4)
-    page.keyboard.press("Tab")  # one stop per matrix: from the keys to the values
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("value of the")
+    page.keyboard.press("Tab")  # one stop per matrix: on to the value
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("value of cat")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("Shift+Tab")  # and back to the key of the row reached
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("key of sat")
     shown.locator(".chip input:checked").focus()
     page.keyboard.press("ArrowRight")
     check(shown, figure, 5)
@@ -190,10 +198,10 @@ def test_a_kernel_can_drive_a_figure_and_end_it(visit, address, figures):
 
 def test_a_quiz_gives_the_reason_of_every_choice(visit, address):
     quiz = visit(address).locator("form.quiz")
-    quiz.get_by_text("weights").click()
+    quiz.get_by_label("weights").click()
     assert quiz.locator(".verdict").inner_text() == "✗ Not this one. Those come after the softmax."
     assert quiz.locator("details").is_hidden() and quiz.locator(".score").inner_text() == "0 of 1 right"
-    quiz.get_by_text("scores").click()
+    quiz.get_by_label("scores").click()
     assert quiz.locator(".verdict").inner_text() == "✓ Right. One for each pair of tokens."
     assert quiz.locator("details").is_visible() and quiz.locator(".score").inner_text() == "1 of 1 right"
 

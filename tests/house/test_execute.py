@@ -17,7 +17,8 @@ def test_clean_keeps_what_a_reader_can_use():
     slider = nb.new_output("display_data", {**view, "text/plain": "interactive(…)"})
     bar = nb.new_output("stream", name="stderr", text=" 10%|█ | 1/9 [00:00<?, ?it/s]")
     text = nb.new_output("stream", name="stdout", text="42\n")
-    cell = nb.new_code_cell("x", outputs=[figure, slider, bar, text], metadata={"execution": {"iopub.status.idle": "12:00"}})
+    times = {"execution": {"iopub.status.idle": "12:00"}}
+    cell = nb.new_code_cell("x", outputs=[figure, slider, bar, text], metadata=times)
     notebook = nb.new_notebook(cells=[cell], metadata={"widgets": {}, "minigpt": {"number": "9.9"}})
     execute.clean(notebook)
     assert [output.output_type for output in cell.outputs] == ["display_data", "stream"]

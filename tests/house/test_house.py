@@ -25,7 +25,9 @@ def test_make_help_names_every_promised_target():
 
 def test_an_older_python_is_told_so(tmp_path):
     old = tmp_path / "python-of-old"
-    old.write_text('#!/bin/sh\n[ "$1" = -V ] && echo "Python 3.9.2"\nexit 1\n')
+    pretend = "import sys; sys.version_info = (3, 9, 2); exec(sys.argv[1])"
+    version = 'if [ "$1" = -V ]; then echo "Python 3.9.2"; exit; fi'
+    old.write_text(f"#!/bin/sh\n{version}\nexec {sys.executable} -c '{pretend}' \"$2\"\n")
     old.chmod(0o755)
     command = ["make", "-f", str(ROOT / "Makefile"), "book", f"PYTHON={old}", f"VENV={tmp_path / 'venv'}"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
