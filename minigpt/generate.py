@@ -44,7 +44,7 @@ def next_token_probs(
 @torch.inference_mode()
 def _next_logits(model: GPT, ids: list[int], cache) -> Tensor:
     """Scores (V,) of the token after `ids`. Feeds only what the cache, if any, has not seen."""
-    new = ids if cache is None else ids[cache[0].length :]
+    new = ids if cache is None else ids[cache[0][0].length :]
     return model(torch.tensor([new], device=model.wte.weight.device), cache=cache)[0, -1].float()
 
 
