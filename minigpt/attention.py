@@ -74,6 +74,10 @@ class KVCache:
         """The keys and values of all positions so far, (B, H, S, D) each."""
         return self.k[:, :, : self.length], self.v[:, :, : self.length]
 
+    def reorder(self, rows: Tensor) -> None:
+        """Let row b of the batch go on with what row rows[b] has stored: beam search drops some texts, doubles others."""
+        self.k, self.v = self.k[rows], self.v[rows]
+
 
 class MultiHeadAttention(nn.Module):
     """H attentions side by side, each on its own D = C / H numbers of every token (Vaswani et al., 2017, 3.2.2)."""
