@@ -135,14 +135,19 @@ class GPT(nn.Module):
     ) -> Tensor:
         """ids (B, T) -> what the stack has made of each token, (B, T, C), before the head.
 
-        padding (B, S) is False where a text of the batch has no token (None: nowhere); positions are counted over
-        the tokens. segments (B, T): each token's segment. With a cache from new_cache(), ids are only the tokens
-        after those the cache has seen, and padding covers all S so far. context (B, S', C) is the other text that
-        a decoder's cross-attention reads. Raises ValueError past block_size: no position is known there.
+        padding (B, S) is False where a text of the batch has no token (None: nowhere). Or it holds whole numbers:
+        which document a token belongs to, 0 for none; then documents that share a row do not see each other.
+        Positions are counted over the tokens of each document. segments (B, T): each token's segment. With a cache
+        from new_cache(), ids are only the tokens after those the cache has seen, and padding covers all S so far.
+        context (B, S', C) is the other text that a decoder's cross-attention reads. Raises ValueError past
+        block_size: no position is known there.
         """
         start = cache[0][0].length if cache is not None else 0
         x, angles = self.embed(ids, self.positions(ids, padding, start), segments)
-        look = {"mask": None if padding is None else padding[:, None, None], "is_causal": self.causal, "angles": angles}
+        mask = None if padding is None else padding.bool()[:, None, None]  # (B, 1, 1, S)
+        if padding is not None and padding.dtype != torch.bool:
+            mask = mask & (padding[:, None, -ids.size(1) :, None] == padding[:, None, None])  # (B, 1, T, S)
+        look = {"mask": mask, "is_causal": self.causal, "angles": angles}
         context_mask = None if context_padding is None else context_padding[:, None, None]  # (B, 1, 1, S')
         for i, block in enumerate(self.h):
             x = block(x, context, context_mask, cache[i] if cache is not None else (None, None), **look)  # (B, T, C)
@@ -158,7 +163,11 @@ class GPT(nn.Module):
             )
         if padding is None:
             return torch.arange(start, end, device=ids.device)
-        return (padding.cumsum(1) - 1).clamp(min=0)[:, start:end]
+        place = torch.arange(padding.size(1), device=ids.device).expand_as(padding)  # (B, S)
+        begins = torch.ones_like(place, dtype=torch.bool)
+        begins[:, 1:] = padding[:, 1:] != padding[:, :-1]
+        first = place.masked_fill(~begins, 0).cummax(1).values  # where each token's document begins
+        return (place - first)[:, start:end]
 
     def embed(self, ids: Tensor, positions: Tensor, segments: Tensor | None = None):
         """The residual stream's beginning (B, T, C), and RoPE's angles or None."""
@@ -240,6 +249,37 @@ class XLNet(GPT):
             asked, h = h, block(h, mask=see | itself, angles=angles)  # (B, T, C)
             g = block(g, stream=asked, mask=see, angles=angles)  # (B, T, C)
         return self.lm_head(self.ln_f(g))
+
+
+class TaskHead(nn.Module):
+    """A linear layer on a trained stack, for tasks whose answer is no text: a class, a place, a number.
+
+    pooling says what it reads: "first" the first token (BERT's [CLS]), "last" the last token (of a GPT, the only
+    one that has seen all), "mean" all tokens' mean, "each" every token by itself (for spans).
+    """
+
+    def __init__(self, stack: GPT, outputs: int, pooling: str):
+        super().__init__()
+        if pooling not in ("first", "last", "mean", "each"):
+            raise ValueError(f"pooling={pooling!r} must be 'first', 'last', 'mean' or 'each'")
+        self.config, self.stack, self.pooling = stack.config, stack, pooling
+        self.score = nn.Linear(stack.config.n_embd, outputs)
+        nn.init.normal_(self.score.weight, std=0.02)
+        nn.init.zeros_(self.score.bias)
+
+    def forward(self, ids: Tensor, padding: Tensor, **options) -> Tensor:
+        """ids (B, T), padding (B, T), on the right -> scores (B, outputs), or (B, T, outputs) with "each"."""
+        x = self.stack.hidden(ids, padding, **options)  # (B, T, C)
+        if self.pooling == "first":
+            x = x[:, 0]
+        elif self.pooling == "last":
+            x = x[torch.arange(x.size(0), device=x.device), padding.sum(1) - 1]
+        elif self.pooling == "mean":
+            real = padding[..., None].to(x.dtype)  # (B, T, 1)
+            x = (x * real).sum(1) / real.sum(1)
+        return self.score(x)
+
+    num_parameters = GPT.num_parameters
 
 
 KINDS = {kind.__name__: kind for kind in (GPT, Encoder, Seq2Seq, XLNet)}  # by the name that a checkpoint records

@@ -20,14 +20,15 @@ def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0)
     return loss / scored
 
 
-def clm_loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+def clm_loss(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
     """Causal language modelling: predict each next token (Radford et al., 2018, equation 1).
 
     batch = (inputs, targets), both (B, T), where targets[b, t] is the token that follows inputs[b, t], or
-    IGNORE. Returns the mean of −ln p(target) over the scored targets, in nats per token; 0 where none is.
+    IGNORE; or (inputs, documents, targets), where several documents share a row. Returns the mean of −ln p(target)
+    over the scored targets, in nats per token; 0 where none is.
     """
-    inputs, targets = batch
-    return cross_entropy(model(inputs), targets)
+    *inputs, targets = batch
+    return cross_entropy(model(*inputs), targets)
 
 
 def mlm_loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:

@@ -106,7 +106,10 @@ def test_encoder_decoder_generates_and_searches():
         assert list(generate(model.decoder, [1], 8, temperature=0, **one)) == steps[1:] == batch[b]
         assert list(generate(model.decoder, [1], 8, temperature=0, use_cache=False, **one)) == steps[1:]
         assert beam_search(model.decoder, [1], 8, beams=1, **one)[0].tokens == steps[1:]
-        assert beam_search(model.decoder, [1], 8, beams=4, length_penalty=0.0, **one)[0].score >= -1e9
+        best = beam_search(model.decoder, [1], 8, beams=4, length_penalty=0.0, **one)[0]
+        logp = model(source[b : b + 1], real[b : b + 1], torch.tensor([[1] + best.tokens[:-1]])).log_softmax(-1)
+        told = sum(logp[0, t, token].item() for t, token in enumerate(best.tokens))
+        assert best.score == pytest.approx(told, abs=1e-3)  # the score is the text's own log-probability
 
 
 @pytest.mark.parametrize("call", [lambda m: beam_search(m, [1] * 35, 9), lambda m: generate_batch(m, [[1] * 35], 9)])
