@@ -36,6 +36,25 @@ def causal_mask(T: int, S: int | None = None, device=None) -> Tensor:
     return torch.ones(T, S, dtype=torch.bool, device=device).tril(diagonal=S - T)  # aligned bottom-right
 
 
+def rotary_angles(positions: Tensor, head_size: int, theta: float) -> tuple[Tensor, Tensor]:
+    """cos and sin of RoPE's angles for positions (..., T), each (..., 1, T, D): (Su et al., 2021, section 3.2.2).
+
+    Pair i of a head's D numbers turns by position · theta^(−2i/D) radians: the first pairs fast, the last slowly.
+    """
+    speeds = theta ** (-torch.arange(0, head_size, 2, device=positions.device, dtype=torch.float32) / head_size)
+    angles = positions[..., None].float() * speeds  # (..., T, D/2)
+    angles = torch.cat([angles, angles], dim=-1).unsqueeze(-3)  # (..., 1, T, D): the same for every head
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn each pair (x[i], x[i + D/2]) of x (B, H, T, D) by its angle. How far two vectors turn apart depends only
+    on how far apart they stand, so q · k learns about distance and not about place."""
+    cos, sin = angles
+    first, second = x.chunk(2, dim=-1)
+    return x * cos.to(x.dtype) + torch.cat([-second, first], dim=-1) * sin.to(x.dtype)
+
+
 class KVCache:
     """The keys and values that one layer has computed so far, so that no token is computed twice."""
 
@@ -49,7 +68,15 @@ class KVCache:
         start, self.length = self.length, self.length + k.size(-2)
         self.k[:, :, start : self.length] = k
         self.v[:, :, start : self.length] = v
+        return self.stored()
+
+    def stored(self) -> tuple[Tensor, Tensor]:
+        """The keys and values of all positions so far, (B, H, S, D) each."""
         return self.k[:, :, : self.length], self.v[:, :, : self.length]
+
+    def reorder(self, rows: Tensor) -> None:
+        """Let row b of the batch go on with what row rows[b] has stored: beam search drops some texts, doubles others."""
+        self.k, self.v = self.k[rows], self.v[rows]
 
 
 class MultiHeadAttention(nn.Module):
@@ -57,8 +84,10 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.n_head, self.head_size, self.dropout = config.n_head, config.head_size, config.dropout
-        self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)  # W_Q, W_K, W_V in one matrix
+        self.n_head, self.head_size = config.n_head, config.head_size
+        self.dropout, self.qk_norm = config.dropout, config.qk_norm
+        self.widths = [n * self.head_size for n in (config.n_head, config.kv_heads, config.kv_heads)]  # of Q, K, V
+        self.c_attn = nn.Linear(config.n_embd, sum(self.widths), bias=config.bias)  # W_Q, W_K, W_V in one matrix
         self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)  # W_O
         self.resid_dropout = nn.Dropout(config.dropout)
         self.record = None  # where record_attention wants this layer's weights
@@ -70,22 +99,31 @@ class MultiHeadAttention(nn.Module):
         mask: Tensor | None = None,
         is_causal: bool = False,
         cache: KVCache | None = None,
+        angles: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Queries from x (B, T, C); keys and values from `context` (B, S, C), or from x itself when it is None.
 
         mask (broadcasts to (B, H, T, S)) says who may look at whom; is_causal adds that no query looks past
-        its own position. With a cache, x holds only the tokens after those already stored. Returns (B, T, C).
+        its own position. With a cache, x holds only the tokens after those already stored, and a context is
+        read once: what is stored of it serves from then on. angles (rotary_angles) turn queries and keys by
+        their place, where x and context stand at the same positions. Returns (B, T, C).
         """
         B, T, C = x.shape
+        read = context is not None and cache is not None and cache.length > 0  # its keys and values are stored
         if context is None:
-            q, k, v = self.c_attn(x).split(C, dim=-1)  # (B, T, C) each
-        else:  # the same matrix, sliced: C rows make queries of x, the other 2C keys and values of the context
-            w, b = self.c_attn.weight, self.c_attn.bias
-            q = F.linear(x, w[:C], None if b is None else b[:C])  # (B, T, C)
-            k, v = F.linear(context, w[C:], None if b is None else b[C:]).split(C, dim=-1)  # (B, S, C) each
-        q, k, v = (t.view(B, -1, self.n_head, self.head_size).transpose(1, 2) for t in (q, k, v))  # (B, H, ·, D)
-        if cache is not None:
-            k, v = cache.append(k, v)  # (B, H, S, D)
+            q, k, v = self.c_attn(x).split(self.widths, dim=-1)  # (B, T, C); K and V narrower where heads share them
+        else:  # the same matrix, sliced: its first C rows make the queries, the others keys and values
+            q = self._project(x, slice(0, C))  # (B, T, C)
+            k, v = (None, None) if read else self._project(context, slice(C, None)).split(self.widths[1:], dim=-1)
+        q = self._compared(q, angles)  # (B, H, T, D)
+        if read:
+            k, v = cache.stored()
+        else:
+            k, v = self._compared(k, angles), self._heads(v)  # (B, H or fewer, S, D)
+            if cache is not None:
+                k, v = cache.append(k, v)
+        if k.size(1) < self.n_head:  # each head of keys and values serves several heads of queries
+            k, v = (t.repeat_interleave(self.n_head // k.size(1), dim=1) for t in (k, v))  # (B, H, S, D)
 
         S = k.size(-2)
         if is_causal and (mask is not None or 1 < T != S):  # a single last query may look at everything
@@ -101,6 +139,22 @@ class MultiHeadAttention(nn.Module):
             self.record(weights.detach())  # (B, H, T, S)
         y = y.transpose(1, 2).reshape(B, T, C)  # heads side by side again
         return self.resid_dropout(self.c_proj(y))  # (B, T, C)
+
+    def _project(self, x: Tensor, rows: slice) -> Tensor:
+        """x times some rows of c_attn's matrix: W_Q alone, or W_K and W_V."""
+        w, b = self.c_attn.weight, self.c_attn.bias
+        return F.linear(x, w[rows], None if b is None else b[rows])
+
+    def _heads(self, t: Tensor) -> Tensor:
+        """(B, T, n · D) -> (B, n, T, D)."""
+        return t.view(t.size(0), t.size(1), -1, self.head_size).transpose(1, 2)
+
+    def _compared(self, t: Tensor, angles: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Queries or keys (B, T, n · D) as they enter the dot product (B, n, T, D): normalised, turned by their place."""
+        t = self._heads(t)
+        if self.qk_norm:
+            t = F.rms_norm(t, (self.head_size,))
+        return t if angles is None else rotate(t, angles)
 
 
 @contextmanager

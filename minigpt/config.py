@@ -7,6 +7,13 @@ configuration is a JSON object, a set of command-line options and a line in a ta
 from dataclasses import asdict, dataclass, fields, replace
 
 
+CHOICES = {
+    "norm": ("layer", "rms"),
+    "activation": ("gelu", "relu", "relu2", "swiglu"),
+    "positions": ("learned", "rope"),
+}
+
+
 @dataclass(frozen=True)
 class GPTConfig:
     """The shape of a GPT. Field names are GPT-2's; the letters are those of the book's notation page."""
@@ -19,7 +26,17 @@ class GPTConfig:
     dropout: float = 0.0  # GPT-2 used 0.1; a model that sees each text once needs none
     bias: bool = True  # additive biases in Linear and LayerNorm, as in GPT-2
     tied: bool = True  # the output head is the token embedding (Press & Wolf, 2017)
-    norm_eps: float = 1e-5  # LayerNorm's epsilon
+    norm_eps: float = 1e-5  # the norms' epsilon
+    # Newer ideas, each by itself; their first values are GPT-2's. Page 4.2 explains and measures them.
+    norm: str = "layer"  # "layer" or "rms" (Zhang & Sennrich, 2019): no mean taken off, no bias
+    post_norm: bool = False  # the norm after each residual addition, as in 2017, not before each part
+    activation: str = "gelu"  # "gelu" (GPT-2's), "relu" (2017's), "relu2" (squared) or "swiglu" (Shazeer, 2020)
+    n_inner: int = 0  # width inside the feed-forward network; 0: 4 · n_embd
+    positions: str = "learned"  # "learned" or "rope" (Su et al., 2021): queries and keys are turned by their place
+    rope_theta: float = 10000.0  # RoPE: the slowest pair of numbers turns by 1/theta radians a token
+    qk_norm: bool = False  # queries and keys brought to the same length before they are compared
+    n_segment: int = 0  # kinds of segments an encoder tells apart (BERT: 2, question and passage); 0: none
+    n_kv_head: int = 0  # so many heads of keys and values, each shared by several query heads; 0: n_head
 
     def __post_init__(self):
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
@@ -38,6 +55,25 @@ class GPTConfig:
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1): 0 switches it off")
         if self.norm_eps <= 0:
             raise ValueError(f"norm_eps={self.norm_eps} must be above 0: GPT-2 uses 1e-5")
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be one of {', '.join(allowed)}")
+        if self.n_kv_head < 0 or self.n_head % self.kv_heads:
+            raise ValueError(f"n_kv_head={self.n_kv_head} must divide n_head={self.n_head}, or be 0 for as many")
+        if self.positions == "rope" and self.head_size % 2:
+            raise ValueError(f"RoPE turns pairs of numbers, so a head's size ({self.head_size}) must be even: set n_head")
+        if self.n_inner < 0 or self.n_segment < 0 or self.rope_theta <= 0:
+            raise ValueError("n_inner and n_segment must not be negative, and rope_theta must be above 0")
+
+    @property
+    def kv_heads(self) -> int:
+        """How many heads of keys and values there are."""
+        return self.n_kv_head or self.n_head
+
+    @property
+    def inner(self) -> int:
+        """The width inside the feed-forward network."""
+        return self.n_inner or 4 * self.n_embd
 
     @property
     def head_size(self) -> int:
@@ -57,6 +93,12 @@ PRESETS = {
     "gpt2-large": GPTConfig(50257, 1024, 36, 20, 1280, dropout=0.1),  # 774 M
     "gpt2-xl": GPTConfig(50257, 1024, 48, 25, 1600, dropout=0.1),  # 1558 M
 }
+
+
+# What most models of the years since changed, and what Llama did (Touvron et al., 2023), as changes of a preset:
+# preset("micro", **MODERN, vocab_size=1024).
+MODERN = dict(norm="rms", activation="relu2", positions="rope", qk_norm=True, bias=False)
+LLAMA = dict(norm="rms", activation="swiglu", positions="rope", bias=False)
 
 
 def preset(name: str, **changes) -> GPTConfig:

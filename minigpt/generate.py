@@ -41,11 +41,23 @@ def next_token_probs(
     return probs
 
 
+def penalize_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    """Make tokens that stand in the text already less likely: logits (B, V), seen (B, T) token ids.
+
+    A positive score is divided by `penalty`, a negative one multiplied (Keskar et al., 2019, section 4.1); 1
+    changes nothing. It comes before the temperature, as in the field's libraries.
+    """
+    if penalty <= 0:
+        raise ValueError(f"repetition_penalty={penalty} must be above 0: 1 changes nothing, 1.2 is common")
+    scores = logits.gather(-1, seen)  # (B, T)
+    return logits.scatter(-1, seen, torch.where(scores < 0, scores * penalty, scores / penalty))
+
+
 @torch.inference_mode()
-def _next_logits(model: GPT, ids: list[int], cache) -> Tensor:
-    """Scores (V,) of the token after `ids`. Feeds only what the cache, if any, has not seen."""
-    new = ids if cache is None else ids[cache[0].length :]
-    return model(torch.tensor([new], device=model.wte.weight.device), cache=cache)[0, -1].float()
+def _next_logits(model: GPT, ids: list[int], cache, **other_text) -> Tensor:
+    """Scores (1, V) of the token after `ids`. Feeds only what the cache, if any, has not seen."""
+    new = ids if cache is None else ids[cache[0][0].length :]
+    return model(torch.tensor([new], device=model.wte.weight.device), cache=cache, **other_text)[:, -1].float()
 
 
 def generate(
@@ -56,42 +68,55 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    repetition_penalty: float = 1.0,
     stop: Sequence[int] = (),
     generator: torch.Generator | None = None,
     use_cache: bool = True,
+    context: Tensor | None = None,
+    context_padding: Tensor | None = None,
 ) -> Iterator[int]:
     """Yield up to max_new_tokens token ids that continue `ids`, one by one, ending after a token of `stop`.
 
     When the context is full, its last half is read again from position 0 and generation goes on; a prompt
     longer than the context is cut to its last block_size tokens. The cache changes speed, never a token.
-    Pass a torch.Generator with a seed to get the same text again.
+    Pass a torch.Generator with a seed to get the same text again. A decoder of an encoder–decoder also takes
+    what the encoder made of the source: context (1, S, C) and its padding (1, S).
     """
     size = model.config.block_size
-    context = [int(i) for i in ids][-size:]
-    if not context:
-        raise ValueError("there is nothing to continue: the prompt must hold at least one token")
-    if not 0 <= min(context) <= max(context) < model.config.vocab_size:
-        raise ValueError(
-            f"the prompt holds a token id outside 0 … {model.config.vocab_size - 1}: "
-            "encode it with the tokenizer that the model was trained with"
-        )
+    window = [int(i) for i in ids][-size:]
+    check_prompt(model, window)
+    other_text = {} if context is None else {"context": context, "context_padding": context_padding}
+    context_length = 0 if context is None else context.size(1)
     was_training = model.training
     model.eval()
     try:
-        cache = model.new_cache() if use_cache else None
+        cache = model.new_cache(1, context_length) if use_cache else None
         for _ in range(max_new_tokens):
-            if len(context) > size:  # full: keep the last half, and read it afresh at positions 0, 1, 2, …
-                context = context[-max(1, size // 2) :]
-                cache = model.new_cache() if use_cache else None
-            logits = _next_logits(model, context, cache)  # (V,)
+            if len(window) > size:  # full: keep the last half, and read it afresh at positions 0, 1, 2, …
+                window = window[-max(1, size // 2) :]
+                cache = model.new_cache(1, context_length) if use_cache else None
+            logits = _next_logits(model, window, cache, **other_text)  # (1, V)
+            if repetition_penalty != 1:
+                logits = penalize_repetition(logits, torch.tensor([window], device=logits.device), repetition_penalty)
             probs = next_token_probs(logits, temperature, top_k, top_p)
             token = int(torch.multinomial(probs.cpu(), 1, generator=generator))
-            context.append(token)
+            window.append(token)
             yield token
             if token in stop:
                 return
     finally:
         model.train(was_training)
+
+
+def check_prompt(model: GPT, ids: list[int]) -> None:
+    """Raise ValueError if `ids` is no prompt for this model."""
+    if not ids:
+        raise ValueError("there is nothing to continue: the prompt must hold at least one token")
+    if not 0 <= min(ids) <= max(ids) < model.config.vocab_size:
+        raise ValueError(
+            f"the prompt holds a token id outside 0 … {model.config.vocab_size - 1}: "
+            "encode it with the tokenizer that the model was trained with"
+        )
 
 
 def stream(model: GPT, tokenizer, prompt: str, max_new_tokens: int, **sampling) -> Iterator[str]:

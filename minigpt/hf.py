@@ -49,7 +49,7 @@ def load_gpt2(folder):
         norm_eps=values.get("layer_norm_epsilon", 1e-5),
     )
     weights = {}
-    for name, w in _read_shards(folder).items():
+    for name, w in read_shards(folder).items():
         name = name.removeprefix("transformer.")
         if name.endswith((".attn.bias", ".attn.masked_bias")):
             continue  # the causal mask, which old versions stored beside the weights
@@ -60,7 +60,7 @@ def load_gpt2(folder):
     return model.eval(), load_tokenizer(folder) if has_tokenizer else None
 
 
-def _read_shards(folder: Path) -> dict:
+def read_shards(folder: Path) -> dict:
     """All tensors of a folder, whether they lie in one safetensors file or in several."""
     if (folder / "model.safetensors").is_file():
         return read_tensors(folder / "model.safetensors")

@@ -117,7 +117,7 @@ def test_recording_a_cached_pass_equals_the_fast_one(split):
     assert list(full) == ["h.0.attn", "h.1.attn"]
     cache = model.new_cache(2)
     with record_attention(model) as maps:
-        parts = [model(ids[:, :split], cache), model(ids[:, split:], cache)]
+        parts = [model(ids[:, :split], cache=cache), model(ids[:, split:], cache=cache)]
     torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(maps["h.1.attn"], full["h.1.attn"][:, :, split:], atol=1e-5, rtol=1e-5)
 

@@ -120,9 +120,9 @@ def test_stream_waits_for_the_rest_of_a_character():
 
     class Fixed(GPT):  # a model that says those bytes, whatever it is asked
         def forward(self, ids, cache=None):
-            step = (cache[0].length if cache else 0) + ids.size(1) - 1
-            for layer in cache or []:
-                layer.length += ids.size(1)
+            step = (cache[0][0].length if cache else 0) + ids.size(1) - 1
+            for own, _ in cache or []:
+                own.length += ids.size(1)
             logits = torch.zeros(1, ids.size(1), 256)
             logits[0, -1, wanted[step]] = 100
             return logits
