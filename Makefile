@@ -9,7 +9,7 @@ PORT   ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-fast test-long lab serve data data-all execute furniture mutants clean distclean \
+.PHONY: help book models test test-fast test-long lab serve data data-all execute furniture mutants clean distclean \
         lint unit notebooks fresh house browser chromium
 
 ## For readers
@@ -39,6 +39,12 @@ execute: $(VENV)/installed ## run the notebooks again, in place, and store outpu
 
 furniture: $(VENV)/installed ## write the notebooks' header cards and references anew, without running them
 	$(PY) book/tools/execute.py --furniture $(NB)
+
+models: data ## train the book's models again (chapters/models; about half an hour on one core)
+	$(PY) -m minigpt train andersen --model micro --vocab-size 1024 --dropout 0.1 --steps 3000 --lr 3e-3 --warmup 100 \
+	    --eval-every 250 --save-every 500 --sample-every 1000 --sample-prompt "Once upon a time" --out runs/andersen
+	cp runs/andersen/step-3000/config.json runs/andersen/step-3000/model.safetensors \
+	    runs/andersen/step-3000/tokenizer.json runs/andersen/log.jsonl chapters/models/andersen/
 
 test: lint unit notebooks fresh house browser ## everything that must hold: code, notebooks, book, browser
 	@echo; echo "Everything holds."

@@ -160,7 +160,12 @@ def data_help() -> None:
     """List, fetch and verify the corpora: data list, data fetch, data verify."""
 
 
-def data_fetch(names: Positional[tuple[str, ...]] = (), *, everything: bool = False, from_: Path | None = None) -> None:
+def data_fetch(
+    names: Positional[tuple[str, ...]] = (),
+    *,
+    everything: bool = False,
+    from_: Annotated[Path | None, arg(name="from")] = None,
+) -> None:
     """Fetch the core corpora, or those named, and check each file against its SHA-256.
 
     Args:
@@ -209,8 +214,8 @@ def main() -> None:
     """Run one command. What a user can mend is told in one sentence, with exit status 1 and no traceback."""
     args = sys.argv[1:]
     try:
-        if args[:1] == ["data"]:  # `data` alone lists; `data fetch --from FOLDER` reads as English
-            args = ["--from-" if a == "--from" else a for a in args[1:]] or ["list"]
+        if args[:1] == ["data"]:  # `data` alone lists
+            args = args[1:] or ["list"]
             subcommand_cli_from_dict(COMMANDS["data"], prog="minigpt data", args=args)
         else:
             commands = {**COMMANDS, "data": data_help}

@@ -75,7 +75,7 @@ class KVCache:
         return self.k[:, :, : self.length], self.v[:, :, : self.length]
 
     def reorder(self, rows: Tensor) -> None:
-        """Let row b of the batch go on with what row rows[b] has stored: beam search drops some texts, doubles others."""
+        """Row b of the batch goes on with what row rows[b] has stored: beam search drops texts and doubles others."""
         self.k, self.v = self.k[rows], self.v[rows]
 
 
@@ -150,7 +150,7 @@ class MultiHeadAttention(nn.Module):
         return t.view(t.size(0), t.size(1), -1, self.head_size).transpose(1, 2)
 
     def _compared(self, t: Tensor, angles: tuple[Tensor, Tensor] | None) -> Tensor:
-        """Queries or keys (B, T, n · D) as they enter the dot product (B, n, T, D): normalised, turned by their place."""
+        """Queries or keys (B, T, n · D) as they enter the dot product, (B, n, T, D): normalised, turned."""
         t = self._heads(t)
         if self.qk_norm:
             t = F.rms_norm(t, (self.head_size,))

@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 
 from .config import GPTConfig, TrainConfig, from_dict, to_dict
-from .model import GPT
+from .model import GPT, KINDS
 from .tokenizer import load_tokenizer
 
 FORMAT, VERSION = "minigpt", 1
@@ -49,18 +49,24 @@ def save_checkpoint(out, step: int, model: GPT, tokenizer=None, train_config=Non
     `state` (JSON values) and `tensors` are what training needs to go on: see train.py. Raises OSError, and
     leaves no trace of the attempt, if the disk is full or the folder cannot be written.
     """
+    kind = type(model).__name__
+    if kind not in KINDS or hasattr(model, "lora"):
+        raise TypeError(
+            f"a {kind}{' with LoRA' if hasattr(model, 'lora') else ''} has no checkpoint format of its own: "
+            "save the model below it, or the adapter with save_lora"
+        )
     out = Path(out)
     folder, partial = out / f"step-{step}", out / f"step-{step}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        config = {"format": FORMAT, "version": VERSION, "model": to_dict(model.config)}
+        config = {"format": FORMAT, "version": VERSION, "kind": kind, "model": to_dict(model.config)}
         if train_config is not None:
             config["train"] = to_dict(train_config)
         write_file(partial / "config.json", to_json(config))
         weights = {n: p.detach().contiguous() for n, p in model.state_dict().items()}
-        if model.config.tied:
-            del weights["lm_head.weight"]  # the same numbers as wte.weight: stored once
+        for name in tied_names(model):
+            del weights[name]  # the same numbers as another tensor: stored once
         write_file(partial / "model.safetensors", safetensors.torch.save(weights))
         if tokenizer is not None:
             tokenizer.save(partial / "tokenizer.json")
@@ -129,11 +135,16 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{path} is truncated or damaged ({e}): use another checkpoint") from e
 
 
+def tied_names(model: GPT) -> dict[str, str]:
+    """Which names of the state dict stand for the same tensor as an earlier name, and which that is."""
+    first: dict[int, str] = {}
+    return {n: first[id(p)] for n, p in model.state_dict(keep_vars=True).items() if first.setdefault(id(p), n) != n}
+
+
 def load_weights(model: GPT, weights: dict[str, torch.Tensor], source) -> None:
     """Put `weights` into the model, naming what does not fit instead of printing a screenful."""
     wanted = model.state_dict()
-    if model.config.tied:
-        weights = {**weights, "lm_head.weight": weights.get("wte.weight")}
+    weights = weights | {name: weights.get(source) for name, source in tied_names(model).items()}
     missing, extra = sorted(set(wanted) - set(weights)), sorted(set(weights) - set(wanted))
     if missing or extra:
         raise CheckpointError(f"{source} does not fit its config.json: missing {missing[:3]}, unexpected {extra[:3]}")
@@ -153,6 +164,8 @@ def read_configs(folder: Path) -> tuple[GPTConfig, TrainConfig | None]:
     if values.get("format") != FORMAT:
         hint = ": load it with minigpt.hf.load_gpt2" if values.get("model_type") == "gpt2" else ""
         raise CheckpointError(f"{folder} was not saved by minigpt{hint}")
+    if values.get("kind", "GPT") not in KINDS:
+        raise CheckpointError(f"{folder} holds a {values['kind']!r}, which minigpt has not: it has {', '.join(KINDS)}")
     if values.get("version") != VERSION:
         raise CheckpointError(
             f"{folder} has format version {values.get('version')}, this minigpt reads version {VERSION}: "
@@ -173,12 +186,13 @@ def load_checkpoint(folder):
     """
     folder = find_checkpoint(folder)
     config, _ = read_configs(folder)
-    model = GPT(config)
+    model = KINDS[read_json(folder / "config.json").get("kind", "GPT")](config)
     load_weights(model, read_tensors(folder / "model.safetensors"), folder / "model.safetensors")
     path = folder / "tokenizer.json"
     tokenizer = load_tokenizer(path) if path.is_file() else None
     if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
         raise CheckpointError(
-            f"{path} has {tokenizer.vocab_size} tokens, the model only {config.vocab_size}: they are not of one training"
+            f"{path} has {tokenizer.vocab_size} tokens, the model only {config.vocab_size}: "
+            "they are not of one training"
         )
     return model.eval(), tokenizer

@@ -6,7 +6,6 @@ configuration is a JSON object, a set of command-line options and a line in a ta
 
 from dataclasses import asdict, dataclass, fields, replace
 
-
 CHOICES = {
     "norm": ("layer", "rms"),
     "activation": ("gelu", "relu", "relu2", "swiglu"),
@@ -61,7 +60,7 @@ class GPTConfig:
         if self.n_kv_head < 0 or self.n_head % self.kv_heads:
             raise ValueError(f"n_kv_head={self.n_kv_head} must divide n_head={self.n_head}, or be 0 for as many")
         if self.positions == "rope" and self.head_size % 2:
-            raise ValueError(f"RoPE turns pairs of numbers, so a head's size ({self.head_size}) must be even: set n_head")
+            raise ValueError(f"RoPE turns pairs of numbers: head size {self.head_size} must be even, change n_head")
         if self.n_inner < 0 or self.n_segment < 0 or self.rope_theta <= 0:
             raise ValueError("n_inner and n_segment must not be negative, and rope_theta must be above 0")
 

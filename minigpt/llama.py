@@ -31,7 +31,7 @@ def load_llama(folder) -> GPT:
 
 
 def load_smollm2() -> GPT:
-    """SmolLM2-135M-Instruct (Allal et al., 2025) from the corpus "smollm2": a real pre-trained model in this book's code.
+    """SmolLM2-135M-Instruct (Allal et al., 2025) from the corpus "smollm2": a real pre-trained model in our code.
 
     Its file is in GGUF, a format of 4-bit numbers, which transformers unpacks (with the package gguf).
     """
@@ -52,8 +52,9 @@ def from_llama(values: dict, theirs: dict[str, Tensor], source) -> GPT:
     for name, wanted in {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False}.items():
         if values.get(name, wanted) != wanted:
             raise CheckpointError(f"{source} has {name}={values[name]!r}; only {wanted!r} loads here")
-    if rope.get("rope_type", "default") != "default" or values.get("head_dim") not in (None, values["hidden_size"] // heads):
-        raise CheckpointError(f"{source} stretches its positions or its heads, which minigpt does not: use a plain Llama")
+    plain = rope.get("rope_type", "default") == "default"
+    if not plain or values.get("head_dim") not in (None, values["hidden_size"] // heads):
+        raise CheckpointError(f"{source} stretches its positions or its heads: only a plain Llama loads here")
     config = GPTConfig(
         vocab_size=values["vocab_size"],
         block_size=values["max_position_embeddings"],

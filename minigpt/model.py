@@ -61,7 +61,7 @@ class Block(nn.Module):
         self.ln_2 = make_norm(config)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, context: Tensor | None = None, context_mask=None, cache=(None, None), stream=None, **look):
+    def forward(self, x: Tensor, context=None, context_mask=None, cache=(None, None), stream=None, **look) -> Tensor:
         """x (B, T, C) -> (B, T, C).
 
         context (B, S, C) and context_mask serve the cross-attention; cache is a pair, (own, of the context).

@@ -49,7 +49,7 @@ def plm_loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     return cross_entropy(model(ids, rank), targets)
 
 
-def seq2seq_loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor, Tensor], label_smoothing: float = 0.0) -> Tensor:
+def seq2seq_loss(model: nn.Module, batch: tuple[Tensor, ...], label_smoothing: float = 0.0) -> Tensor:
     """Translate with teacher forcing: predict each next target token after the true ones before it.
 
     batch = (source (B, S), its padding (B, S), inputs (B, T), targets (B, T)). label_smoothing spreads that part
@@ -94,8 +94,7 @@ def mask_tokens(
     # The dice are thrown on the CPU, so that the same seed hides the same tokens on every device.
     chance, kind = (torch.rand(ids.shape, generator=generator).to(ids.device) for _ in range(2))
     other = torch.randint(vocab_size, ids.shape, generator=generator).to(ids.device)
-    fixed = torch.isin(ids, torch.tensor(never, device=ids.device)) if never else torch.zeros_like(ids, dtype=torch.bool)
-    asked = (chance < rate) & ~fixed
+    asked = (chance < rate) & ~torch.isin(ids, torch.tensor(never, dtype=ids.dtype, device=ids.device))
     targets = ids.masked_fill(~asked, IGNORE)
     inputs = ids.masked_fill(asked & (kind < 0.8), mask_id)
     return torch.where(asked & (kind >= 0.9), other, inputs), targets

@@ -1,4 +1,4 @@
-"""The other architectures: the blocks of 2017 against torch.nn, Llama against transformers, two streams against XLNet's rules."""
+"""The other architectures: 2017's blocks against torch.nn, Llama against transformers, XLNet against its rules."""
 
 import pytest
 import torch
@@ -206,7 +206,8 @@ def test_copy_and_reverse_reach_every_token(kind):
         half = torch.randint(2, 12, (n, 4), generator=g)
         if kind is Seq2Seq:  # write the source backwards
             back = half.flip(1)
-            return half, torch.ones_like(half, dtype=torch.bool), torch.cat([torch.ones(n, 1).long(), back[:, :-1]], 1), back
+            real = torch.ones_like(half, dtype=torch.bool)
+            return half, real, torch.cat([torch.ones(n, 1).long(), back[:, :-1]], 1), back
         ids = torch.cat([half, half], 1)  # the second half repeats the first
         if kind is Encoder:
             hidden = torch.arange(8).eq(5).expand(n, -1)

@@ -12,7 +12,8 @@ import torch
 
 from minigpt.checkpoint import CheckpointError, load_checkpoint, prune_checkpoints, save_checkpoint
 from minigpt.config import GPTConfig, to_dict
-from minigpt.model import GPT
+from minigpt.lora import add_lora
+from minigpt.model import GPT, KINDS, TaskHead
 from minigpt.tokenizer import BPETokenizer
 
 CONFIG = GPTConfig(vocab_size=256, block_size=16, n_layer=2, n_head=2, n_embd=32)
@@ -40,6 +41,26 @@ def test_round_trip(tmp_path, tied):
     assert ("lm_head.weight" in names) != tied  # tied weights are stored once
     assert json.loads((folder / "config.json").read_text())["format"] == "minigpt"
     assert (again.lm_head.weight is again.wte.weight) == tied
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_every_kind_of_model_comes_back(tmp_path, kind):
+    model = kind(CONFIG).eval()
+    save_checkpoint(tmp_path, 1, model)
+    again, _ = load_checkpoint(tmp_path)
+    assert type(again) is kind
+    for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    assert again.num_parameters() == model.num_parameters()  # what was tied is tied again
+
+
+def test_what_has_no_format_is_refused_before_anything_is_written(tmp_path):
+    model = GPT(CONFIG)
+    add_lora(model)
+    for unknown in (TaskHead(GPT(CONFIG), 2, "last"), model):
+        with pytest.raises(TypeError, match="no checkpoint format"):
+            save_checkpoint(tmp_path / "run", 1, unknown)
+    assert not list((tmp_path / "run").glob("step-1"))
 
 
 def test_nothing_is_a_pickle(saved):
@@ -76,6 +97,7 @@ def edit(folder, **changes):
 @pytest.mark.parametrize(
     "changes, message",
     [
+        ({"kind": "Oracle"}, "holds a 'Oracle'"),
         ({"version": 99}, "format version 99.*reads version 1"),
         ({"format": "other"}, "was not saved by minigpt"),
         ({"format": None, "model_type": "gpt2"}, "load_gpt2"),

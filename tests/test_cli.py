@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM
 from minigpt import __main__ as cli
 from minigpt.checkpoint import load_checkpoint
 
-SMALL = "--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --vocab-size 300 --batch-size 2 --eval-every 0 --steps 4".split()
+SHAPE = "--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --vocab-size 300"
+SMALL = f"{SHAPE} --batch-size 2 --eval-every 0 --steps 4".split()
 
 
 @pytest.fixture
@@ -104,7 +105,8 @@ def test_a_mistake_in_a_process_has_status_1_and_no_traceback():
     command = [sys.executable, "-m", "minigpt", "generate", "nowhere"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
-    assert done.stderr.strip() == "minigpt: nowhere does not exist: name a folder that minigpt has saved, or train one first"
+    sentence = "minigpt: nowhere does not exist: name a folder that minigpt has saved, or train one first"
+    assert done.stderr.strip() == sentence
 
 
 def test_log_is_one_json_object_a_line(trained):
