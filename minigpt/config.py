@@ -132,7 +132,7 @@ class TrainConfig:
     keep: int = 2  # so many newest checkpoints are kept, and the best one
     seed: int = 1337
     device: str = "auto"  # "auto" takes CUDA, else MPS, else the CPU
-    dtype: str = "auto"  # "auto", "float32" or "bfloat16" (autocast; weights stay float32)
+    dtype: str = "auto"  # "float32", "bfloat16" (weights stay float32), or "auto": what pays on this hardware
     compile: bool = False  # torch.compile: worth its minute of start-up on a GPU
 
     def __post_init__(self):

@@ -8,6 +8,7 @@ import shutil
 import torch
 
 from .corpora import CORPORA, cache_folder, state
+from .train import cpu_has_bfloat16
 
 NEEDED = {  # package: what for
     "torch": "everything",
@@ -27,7 +28,8 @@ NEEDED = {  # package: what for
 def doctor() -> None:
     """Print versions, device, memory and data, each missing thing with its remedy."""
     print(f"Python      {platform.python_version()} on {platform.system()} {platform.machine()}")
-    print(f"CPU         {os.cpu_count()} cores, {torch.get_num_threads()} used by torch{bfloat16()}")
+    fast = ", bfloat16 in hardware" if cpu_has_bfloat16() else ""
+    print(f"CPU         {os.cpu_count()} cores, {torch.get_num_threads()} used by torch{fast}")
     print(f"memory      {memory()}")
     if torch.cuda.is_available():
         p = torch.cuda.get_device_properties(0)
@@ -53,12 +55,6 @@ def doctor() -> None:
         print(f"            missing: {', '.join(absent)}; get them: python -m minigpt data fetch")
     free = shutil.disk_usage(os.getcwd()).free / 2**30
     print(f"disk        {free:.0f} GiB free here")
-
-
-def bfloat16() -> str:
-    """Whether this CPU multiplies bfloat16 matrices in hardware (which `--dtype bfloat16` then uses)."""
-    tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return ", bfloat16 in hardware" if any(getattr(torch.cpu, name, bool)() for name in tests) else ""
 
 
 def memory() -> str:

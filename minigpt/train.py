@@ -51,10 +51,27 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices in hardware (AMX or AVX512-BF16)."""
+    tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in tests)
+
+
+def pick_dtype(name: str, device: torch.device, parameters: int) -> str:
+    """The dtype called `name`; "auto" takes bfloat16 where the hardware has it and it pays, else float32.
+
+    On a CPU it pays for large matrices: `minigpt bench` on two cores with AVX512-BF16 trained 11 M parameters 1.7
+    times as fast, 1 M only 1.1 times, so smaller models keep float32's digits.
+    """
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    return "bfloat16" if device.type == "cpu" and parameters >= 5_000_000 and cpu_has_bfloat16() else "float32"
+
+
 def autocast(dtype: str, device: torch.device):
-    """The context in which the model runs: bfloat16 for matrix products where the hardware has it, else float32."""
-    if dtype == "auto":
-        dtype = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    """The context in which the model runs: with bfloat16, its matrix products use it; weights stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if dtype == "bfloat16" else nullcontext()
 
 
@@ -102,6 +119,7 @@ def train(
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for what autocast leaves in float32
     model.to(device).train()
+    dtype = pick_dtype(config.dtype, device, sum(p.numel() for p in model.parameters()))
     optimizer = make_optimizer(model, config)
     sampler = torch.Generator().manual_seed(config.seed)  # which windows are drawn
     torch.manual_seed(config.seed)  # which units dropout drops
@@ -140,7 +158,7 @@ def train(
         step, line = state["step"], {}
         at_end = step == config.steps
         if val_data is not None and (at_end or (config.eval_every and step % config.eval_every == 0)):
-            with autocast(config.dtype, device):
+            with autocast(dtype, device):
                 line["val_loss"] = evaluate_loss(run, val_data, loss_fn, config.batch_size)
             better = state["best_loss"] is None or line["val_loss"] < state["best_loss"]
             state["looks_without_gain"] = 0 if better else state["looks_without_gain"] + 1
@@ -169,7 +187,7 @@ def train(
                 for _ in range(config.accumulate):
                     batch = train_data.sample(config.batch_size, sampler)
                     batch = tuple(t.to(device, non_blocking=True) for t in batch)
-                    with autocast(config.dtype, device):
+                    with autocast(dtype, device):
                         part = loss_fn(run, batch) / config.accumulate  # so that the parts add up to one mean
                     part.backward()
                     loss += part.detach()

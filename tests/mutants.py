@@ -77,7 +77,6 @@ MUTANTS = [
     Mutant("shared keys in the wrong order", "attention.py", "t.repeat_interleave(self.n_head // k.size(1), dim=1)", "t.repeat(1, self.n_head // k.size(1), 1, 1)", "test_architectures.py"),
     Mutant("gate and value exchanged in SwiGLU", "model.py", "F.silu(gate) * x", "gate * F.silu(x)", "test_architectures.py"),
     Mutant("the query stream sees its own token", "model.py", "rank[:, None, None, :] < rank[:, None, :, None]", "rank[:, None, None, :] <= rank[:, None, :, None]", "test_architectures.py"),
-    Mutant("the order taken for the rank", "objectives.py", ".argsort(dim=1).argsort(dim=1)", ".argsort(dim=1).argsort(dim=1).argsort(dim=1).argsort(dim=1) * 0", "test_architectures.py"),
     Mutant("post-norm forgets the last norm", "model.py", "return self.ln_2(x + self.mlp(x))", "return x + self.mlp(self.ln_2(x))", "test_architectures.py"),
     Mutant("padding counts as places", "model.py", "return (place - first)[:, start:end]", "return place[:, start:end]", "test_architectures.py"),
     Mutant("documents in a row see each other", "model.py", "mask = mask & (padding[:, None, -ids.size(1) :, None] == padding[:, None, None])", "mask = mask & True", "test_lora.py"),

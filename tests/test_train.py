@@ -21,7 +21,7 @@ from minigpt.model import GPT
 from minigpt.objectives import clm_loss
 from minigpt.optim import learning_rate, make_optimizer
 from minigpt.tokenizer import BPETokenizer
-from minigpt.train import pick_device, train
+from minigpt.train import pick_device, pick_dtype, train
 
 TINY = GPTConfig(vocab_size=256, block_size=16, n_layer=2, n_head=2, n_embd=32, dropout=0.1)
 RUN = TrainConfig(steps=12, batch_size=4, warmup=2, eval_every=4, save_every=3, device="cpu", dtype="float32")
@@ -262,6 +262,22 @@ def test_a_second_run_does_not_overwrite_the_first(tmp_path):
         train(new_model(replace(TINY, n_layer=1)), train_data, None, RUN, out=tmp_path, resume=True)
     with pytest.raises(CheckpointError, match="does not exist"):
         train(new_model(), train_data, None, RUN, out=tmp_path / "none", resume=True)
+
+
+def test_bfloat16_where_it_pays(monkeypatch):
+    cpu = torch.device("cpu")
+    for hardware in (True, False):
+        monkeypatch.setattr("minigpt.train.cpu_has_bfloat16", lambda hardware=hardware: hardware)
+        assert pick_dtype("auto", cpu, 10**6) == "float32"
+        assert pick_dtype("auto", cpu, 10**7) == ("bfloat16" if hardware else "float32")
+        assert pick_dtype("float32", cpu, 10**9) == "float32"
+
+
+def test_training_in_bfloat16_keeps_float32_weights_and_learns():
+    train_data, val_data = text_data()
+    model = new_model(replace(TINY, dropout=0.0))
+    log = train(model, train_data, val_data, replace(RUN, steps=60, eval_every=0, lr=5e-3, dtype="bfloat16"))
+    assert log[-1]["val_loss"] < 3.0 and all(p.dtype == torch.float32 for p in model.parameters())
 
 
 def test_devices():
