@@ -13,6 +13,7 @@ from .checkpoint import CheckpointError, load_weights, read_json
 from .config import LLAMA, GPTConfig
 from .hf import read_shards
 from .model import GPT
+from .texts import smollm2_path
 
 NAMES = {  # ours: theirs, those of one line one below the other
     "ln_1.weight": ("input_layernorm.weight",),
@@ -33,13 +34,12 @@ def load_llama(folder) -> GPT:
 def load_smollm2() -> GPT:
     """SmolLM2-135M-Instruct (Allal et al., 2025) from the corpus "smollm2": a real pre-trained model in our code.
 
-    Its file is in GGUF, a format of 4-bit numbers, which transformers unpacks (with the package gguf).
+    Its file is in GGUF, a format of 4-bit numbers, which transformers unpacks; that needs the
+    packages gguf and accelerate, which requirements.txt does not bring.
     """
     from transformers import AutoModelForCausalLM
 
-    from .corpora import unpacked_file
-
-    path = unpacked_file("smollm2")
+    path = smollm2_path()
     model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
     return from_llama(model.config.to_dict(), model.state_dict(), path)
 

@@ -29,6 +29,8 @@ class LivingFigure(SphinxDirective):
         sys.path.insert(0, str(ROOT))  # the book builds without minigpt installed
         from minigpt import figures
 
+        for source in FIGURES.glob("*.py"):
+            self.env.note_dependency(str(source))  # a page is built again when its figure changes
         name, *arguments = self.arguments
         try:
             html = getattr(figures, name)(*arguments).to_html()
