@@ -164,8 +164,6 @@ def train(
             state["looks_without_gain"] = 0 if better else state["looks_without_gain"] + 1
             if better:
                 state.update(best_loss=line["val_loss"], best_step=step)
-                if config.patience and step:
-                    save()
         if tokenizer is not None and config.sample_every and (at_end or step % config.sample_every == 0):
             dice = torch.Generator().manual_seed(config.seed)
             pieces = stream(model, tokenizer, config.sample_prompt, config.sample_tokens, generator=dice)
@@ -212,13 +210,15 @@ def train(
             bar.update()
             line |= look()
             bar.set_postfix({k: f"{line[k]:.3f}" for k in ("loss", "val_loss") if k in line}, refresh=False)
-            if config.save_every and state["step"] % config.save_every == 0:
-                save()
             if config.patience and state["looks_without_gain"] >= config.patience:
                 line["stopped"] = f"no better for {config.patience} looks"
             if interrupted.is_set():
                 line["stopped"] = "interrupted"
-            record(line)
+            record(line)  # before saving: a kill in between costs a step, never a line of the log
+            if config.save_every and state["step"] % config.save_every == 0:
+                save()
+            if config.patience and state["best_step"] == state["step"]:
+                save()
             if "stopped" in line:
                 break
         save()
