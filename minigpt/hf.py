@@ -80,9 +80,15 @@ def read_shards(folder: Path) -> dict:
 def export_gpt2(model: GPT, tokenizer, folder) -> Path:
     """Write a folder that AutoModelForCausalLM and AutoTokenizer load. tokenizer may be None.
 
-    A model without biases gets biases of 0, which is the same function.
+    A model without biases gets biases of 0, which is the same function. Raises ValueError for any other model.
     """
     folder, c = Path(folder), model.config
+    gpt2 = GPTConfig(c.vocab_size, c.block_size, c.n_layer, c.n_head, c.n_embd, c.dropout, c.bias, c.tied, c.norm_eps)
+    if type(model) is not GPT or c != gpt2 or hasattr(model, "lora"):
+        raise ValueError(
+            f"only a GPT with GPT-2's architecture can be written as one, not this {type(model).__name__}: "
+            "its newer settings have no place there (and merge a LoRA first)"
+        )
     eos = tokenizer.special_tokens.get(END_OF_TEXT) if tokenizer is not None else None
     config = {
         "architectures": ["GPT2LMHeadModel"],

@@ -215,9 +215,8 @@ def train(
             if interrupted.is_set():
                 line["stopped"] = "interrupted"
             record(line)  # before saving: a kill in between costs a step, never a line of the log
-            if config.save_every and state["step"] % config.save_every == 0:
-                save()
-            if config.patience and state["best_step"] == state["step"]:
+            due = config.save_every and state["step"] % config.save_every == 0
+            if due or (config.patience and state["best_step"] == state["step"]):
                 save()
             if "stopped" in line:
                 break

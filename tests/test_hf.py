@@ -7,10 +7,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from minigpt.checkpoint import CheckpointError
-from minigpt.config import GPTConfig
+from minigpt.config import MODERN, GPTConfig
 from minigpt.generate import generate
 from minigpt.hf import export_gpt2, load_gpt2
-from minigpt.model import GPT
+from minigpt.lora import add_lora
+from minigpt.model import GPT, Encoder
 from minigpt.tokenizer import BPETokenizer, CharTokenizer
 
 TEXT = "The quick brown fox jumps over the lazy dog. Ça va? 人工智能 🙂 \n\n  indented, isn't it?\n" * 4
@@ -82,6 +83,15 @@ def test_what_is_not_gpt2_is_named(tmp_path, change, message):
     (tmp_path / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(CheckpointError, match=message):
         load_gpt2(tmp_path)
+
+
+def test_what_gpt2_cannot_express_is_not_exported(tmp_path):
+    lora = GPT(GPTConfig())
+    add_lora(lora)
+    for model in (GPT(GPTConfig(**MODERN)), GPT(GPTConfig(norm="rms")), Encoder(GPTConfig()), lora):
+        with pytest.raises(ValueError, match="only a GPT with GPT-2's architecture"):
+            export_gpt2(model, None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_pickle_is_refused(tmp_path):
