@@ -11,12 +11,12 @@ import torch
 from tqdm.auto import tqdm
 
 from .config import TrainConfig, preset
+from .device import autocast, pick_device
 from .generate import generate
 from .hf import export_gpt2
 from .model import GPT
 from .objectives import clm_loss
 from .optim import make_optimizer
-from .train import autocast, pick_device
 
 SIZES = {"1M": ("micro", 32), "10M": ("mini", 8)}  # preset, batch size
 

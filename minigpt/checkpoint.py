@@ -19,12 +19,16 @@ from pathlib import Path
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from torch import nn
 
 from .config import GPTConfig, TrainConfig, from_dict, to_dict
-from .model import GPT, KINDS
+from .lora import add_lora
+from .model import GPT, KINDS, TaskHead
+from .quantize import dequantize
 from .tokenizer import load_tokenizer
 
 FORMAT, VERSION = "minigpt", 1
+INT8_WEIGHTS = "model.int8.safetensors"  # what `minigpt shrink` writes in place of model.safetensors
 
 
 class CheckpointError(ValueError):
@@ -43,24 +47,42 @@ def to_json(value) -> bytes:
     return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8")
 
 
+def describe(model: nn.Module) -> dict:
+    """All that is needed to build `model` again, as JSON values: its kind and config, its task head, its LoRA."""
+    values = {"kind": type(model).__name__, "model": to_dict(model.config)}
+    if isinstance(model, TaskHead):
+        values["kind"] = type(model.stack).__name__
+        values["head"] = {"outputs": model.score.out_features, "pooling": model.pooling}
+    if values["kind"] not in KINDS:
+        raise TypeError(f"a {values['kind']} has no checkpoint format: save one of {', '.join(KINDS)}, or a TaskHead")
+    if hasattr(model, "lora"):
+        values["lora"] = model.lora
+    return values
+
+
+def build(values: dict) -> nn.Module:
+    """The inverse of describe(): a model of that shape, with fresh weights."""
+    model = KINDS[values["kind"]](from_dict(GPTConfig, values["model"]))
+    if "head" in values:
+        model = TaskHead(model, **values["head"])
+    if "lora" in values:
+        add_lora(model, **values["lora"])
+    return model
+
+
 def save_checkpoint(out, step: int, model: GPT, tokenizer=None, train_config=None, state=None, tensors=None) -> Path:
     """Save into out/step-N, then let out/latest name it. Returns the new folder.
 
     `state` (JSON values) and `tensors` are what training needs to go on: see train.py. Raises OSError, and
     leaves no trace of the attempt, if the disk is full or the folder cannot be written.
     """
-    kind = type(model).__name__
-    if kind not in KINDS or hasattr(model, "lora"):
-        raise TypeError(
-            f"a {kind}{' with LoRA' if hasattr(model, 'lora') else ''} has no checkpoint format of its own: "
-            "save the model below it, or the adapter with save_lora"
-        )
+    description = describe(model)
     out = Path(out)
     folder, partial = out / f"step-{step}", out / f"step-{step}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        config = {"format": FORMAT, "version": VERSION, "kind": kind, "model": to_dict(model.config)}
+        config = {"format": FORMAT, "version": VERSION, **description}
         if train_config is not None:
             config["train"] = to_dict(train_config)
         write_file(partial / "config.json", to_json(config))
@@ -98,10 +120,10 @@ def prune_checkpoints(out, keep: int, best_step: int | None = None) -> None:
 def _latest(out: Path) -> Path | None:
     """The newest complete checkpoint of a run, or None."""
     try:
-        folder = out / (out / "latest").read_text(encoding="utf-8").strip()
-    except OSError:
+        name = (out / "latest").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
         return None
-    return folder if folder.is_dir() else None
+    return out / name if name and Path(name).name == name and (out / name).is_dir() else None
 
 
 def find_checkpoint(folder) -> Path:
@@ -119,7 +141,7 @@ def read_json(path: Path) -> dict:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: copy the whole folder again, or use another checkpoint") from None
-    except (ValueError, OSError) as e:
+    except (ValueError, OSError, RecursionError) as e:
         raise CheckpointError(f"{path} cannot be read ({e}): use another checkpoint") from e
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} does not hold a JSON object: use another checkpoint")
@@ -135,14 +157,49 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{path} is truncated or damaged ({e}): use another checkpoint") from e
 
 
+def read_weights(folder: Path) -> tuple[dict[str, torch.Tensor], Path]:
+    """The weights in a checkpoint's folder, in float32 also where they are stored in 8 bits, and their file."""
+    path = folder / INT8_WEIGHTS
+    if not path.is_file():
+        path = folder / "model.safetensors"
+        return read_tensors(path), path
+    try:
+        return dequantize(read_tensors(path)), path
+    except ValueError as e:
+        raise CheckpointError(f"{path} is damaged ({e}): use another checkpoint") from e
+
+
 def tied_names(model: GPT) -> dict[str, str]:
     """Which names of the state dict stand for the same tensor as an earlier name, and which that is."""
     first: dict[int, str] = {}
     return {n: first[id(p)] for n, p in model.state_dict(keep_vars=True).items() if first.setdefault(id(p), n) != n}
 
 
+def make_model(make, weights: dict[str, torch.Tensor], source, n_layer: int) -> nn.Module:
+    """make() with `weights` in it. It is called twice, first on PyTorch's meta device, which takes no memory: absurd
+    sizes in a config.json are an error then, not a full memory."""
+    if n_layer > len(weights):
+        raise CheckpointError(f"{source} does not fit its config.json: it has not the weights of {n_layer} layers")
+    try:
+        with torch.device("meta"):
+            check_weights(make(), weights, source)
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as e:
+        why = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise CheckpointError(f"{source}: its config.json describes no model ({why}): use another checkpoint") from e
+    model = make()
+    load_weights(model, weights, source)
+    return model
+
+
 def load_weights(model: GPT, weights: dict[str, torch.Tensor], source) -> None:
     """Put `weights` into the model, naming what does not fit instead of printing a screenful."""
+    model.load_state_dict(check_weights(model, weights, source))
+
+
+def check_weights(model: GPT, weights: dict[str, torch.Tensor], source) -> dict[str, torch.Tensor]:
+    """The weights, tied ones under each of their names; CheckpointError if they are not those of `model`."""
     wanted = model.state_dict()
     weights = weights | {name: weights.get(source) for name, source in tied_names(model).items()}
     missing, extra = sorted(set(wanted) - set(weights)), sorted(set(weights) - set(wanted))
@@ -155,16 +212,16 @@ def load_weights(model: GPT, weights: dict[str, torch.Tensor], source) -> None:
             raise CheckpointError(
                 f"{source}: {name} has shape {shape}, but config.json asks for {tuple(wanted[name].shape)}{hint}"
             )
-    model.load_state_dict(weights)
+    return weights
 
 
-def read_configs(folder: Path) -> tuple[GPTConfig, TrainConfig | None]:
-    """The two configurations of a checkpoint folder, the second None where training was not recorded."""
+def read_configs(folder: Path) -> tuple[dict, TrainConfig | None]:
+    """What a checkpoint's folder holds, as describe() tells it, and how it was trained (None: not recorded)."""
     values = read_json(folder / "config.json")
     if values.get("format") != FORMAT:
         hint = ": load it with minigpt.hf.load_gpt2" if values.get("model_type") == "gpt2" else ""
         raise CheckpointError(f"{folder} was not saved by minigpt{hint}")
-    if values.get("kind", "GPT") not in KINDS:
+    if values.setdefault("kind", "GPT") not in list(KINDS):
         raise CheckpointError(f"{folder} holds a {values['kind']!r}, which minigpt has not: it has {', '.join(KINDS)}")
     if values.get("version") != VERSION:
         raise CheckpointError(
@@ -173,7 +230,7 @@ def read_configs(folder: Path) -> tuple[GPTConfig, TrainConfig | None]:
         )
     try:
         train_config = from_dict(TrainConfig, values["train"]) if "train" in values else None
-        return from_dict(GPTConfig, values["model"]), train_config
+        return {name: values[name] for name in ("kind", "model", "head", "lora") if name in values}, train_config
     except (KeyError, TypeError, ValueError) as e:
         raise CheckpointError(f"{folder / 'config.json'} is not a configuration of minigpt ({e})") from e
 
@@ -185,14 +242,18 @@ def load_checkpoint(folder):
     missing, truncated, of another version, or if weights, vocabulary and tokenizer do not belong together.
     """
     folder = find_checkpoint(folder)
-    config, _ = read_configs(folder)
-    model = KINDS[read_json(folder / "config.json").get("kind", "GPT")](config)
-    load_weights(model, read_tensors(folder / "model.safetensors"), folder / "model.safetensors")
+    values, _ = read_configs(folder)
+    try:
+        config = from_dict(GPTConfig, values["model"])
+    except (KeyError, TypeError, ValueError) as e:
+        raise CheckpointError(f"{folder / 'config.json'} is not a configuration of minigpt ({e})") from e
+    weights, path = read_weights(folder)
+    model = make_model(lambda: build(values), weights, path, config.n_layer)
     path = folder / "tokenizer.json"
     tokenizer = load_tokenizer(path) if path.is_file() else None
-    if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
+    if tokenizer is not None and tokenizer.vocab_size > model.config.vocab_size:
         raise CheckpointError(
-            f"{path} has {tokenizer.vocab_size} tokens, the model only {config.vocab_size}: "
+            f"{path} has {tokenizer.vocab_size} tokens, the model only {model.config.vocab_size}: "
             "they are not of one training"
         )
     return model.eval(), tokenizer

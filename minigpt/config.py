@@ -43,7 +43,7 @@ class GPTConfig:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
         if self.n_embd % self.n_head:
-            near = [h for h in range(1, self.n_embd + 1) if self.n_embd % h == 0]
+            near = [h for h in range(1, min(2 * self.n_head, 2**16)) if self.n_embd % h == 0]
             best = min(near, key=lambda h: abs(h - self.n_head))
             wider = -(-self.n_embd // self.n_head) * self.n_head
             raise ValueError(

@@ -8,7 +8,7 @@ import shutil
 import torch
 
 from .corpora import CORPORA, cache_folder, state
-from .train import cpu_has_bfloat16
+from .device import cpu_has_bfloat16
 
 NEEDED = {  # package: what for
     "torch": "everything",

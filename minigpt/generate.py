@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from .model import GPT
-
-END_OF_TEXT = "<|endoftext|>"  # GPT-2's mark between two texts
+from .tokenizer import END_OF_TEXT
 
 
 def next_token_probs(
@@ -20,15 +19,15 @@ def next_token_probs(
     the first of equals). top_k keeps the k best. top_p keeps the fewest best tokens whose probabilities reach
     p, the one that crosses p included (Holtzman et al., 2020). What is kept sums to 1 again.
     """
-    if temperature < 0:
+    if not temperature >= 0:  # so that NaN is refused too
         raise ValueError(f"temperature={temperature} must not be negative: 0 is greedy, 1 leaves the model as it is")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k={top_k} would keep no token: use 1 or more, or None to keep all")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p={top_p} must lie in (0, 1]: 1 keeps every token")
-    if temperature == 0:
+    if temperature < 1e-20:  # 0, or a number by which float32 cannot divide
         return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
-    logits = logits / temperature
+    logits = (logits - logits.amax(-1, keepdim=True)) / temperature  # ≤ 0: no small temperature overflows
     if top_k is not None:
         least = logits.topk(min(top_k, logits.size(-1))).values[..., -1:]  # the k-th best score
         logits = logits.masked_fill(logits < least, -torch.inf)
@@ -47,7 +46,7 @@ def penalize_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
     A positive score is divided by `penalty`, a negative one multiplied (Keskar et al., 2019, section 4.1); 1
     changes nothing. It comes before the temperature, as in the field's libraries.
     """
-    if penalty <= 0:
+    if not penalty > 0:
         raise ValueError(f"repetition_penalty={penalty} must be above 0: 1 changes nothing, 1.2 is common")
     scores = logits.gather(-1, seen)  # (B, T)
     return logits.scatter(-1, seen, torch.where(scores < 0, scores * penalty, scores / penalty))
@@ -57,7 +56,13 @@ def penalize_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
 def _next_logits(model: GPT, ids: list[int], cache, **other_text) -> Tensor:
     """Scores (1, V) of the token after `ids`. Feeds only what the cache, if any, has not seen."""
     new = ids if cache is None else ids[cache[0][0].length :]
-    return model(torch.tensor([new], device=model.wte.weight.device), cache=cache, **other_text)[:, -1].float()
+    logits = model(torch.tensor([new], device=model.wte.weight.device), cache=cache, **other_text)[:, -1].float()
+    if logits.isnan().any():
+        raise FloatingPointError(
+            "the model's scores are not numbers (NaN): its weights are damaged or its training went astray; use an "
+            "earlier checkpoint"
+        )
+    return logits
 
 
 def generate(
@@ -119,16 +124,20 @@ def check_prompt(model: GPT, ids: list[int]) -> None:
         )
 
 
-def stream(model: GPT, tokenizer, prompt: str, max_new_tokens: int, **sampling) -> Iterator[str]:
-    """Yield the continuation of `prompt` as text, piece by piece, never half a character.
+def stream(
+    model: GPT, tokenizer, prompt: str | Sequence[int], max_new_tokens: int, *, stop: Sequence[int] = (), **sampling
+) -> Iterator[str]:
+    """Yield the continuation of `prompt`, a text or token ids, as text, piece by piece, never half a character.
 
     A token of a byte-level vocabulary can end inside a UTF-8 character; its bytes wait for the rest.
-    The pieces joined are exactly the text of the generated tokens. An empty prompt starts from the tokenizer's
-    end-of-text token where there is one, else from a line break. Keyword arguments are generate()'s.
+    The pieces joined are exactly the text of the generated tokens, without the token of `stop` that ended it. An empty
+    text starts from the tokenizer's end-of-text token where there is one, else from a line break. Keyword arguments
+    are generate()'s.
     """
+    ids = prompt_ids(tokenizer, prompt) if isinstance(prompt, str) else prompt
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    for token in generate(model, prompt_ids(tokenizer, prompt), max_new_tokens, **sampling):
-        if piece := decoder.decode(tokenizer.decode_bytes([token])):
+    for token in generate(model, ids, max_new_tokens, stop=stop, **sampling):
+        if token not in stop and (piece := decoder.decode(tokenizer.decode_bytes([token]))):
             yield piece
     if rest := decoder.decode(b"", final=True):
         yield rest

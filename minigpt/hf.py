@@ -8,7 +8,7 @@ from pathlib import Path
 
 import safetensors.torch
 
-from .checkpoint import CheckpointError, load_weights, read_json, read_tensors, to_json, write_file
+from .checkpoint import CheckpointError, make_model, read_json, read_tensors, to_json, write_file
 from .config import GPTConfig
 from .generate import END_OF_TEXT
 from .model import GPT
@@ -36,26 +36,30 @@ def load_gpt2(folder):
     for name, wanted in FIXED.items():
         if values.get(name, wanted) != wanted:
             raise CheckpointError(f"{folder} has {name}={values[name]!r}; only GPT-2's {wanted!r} loads here")
-    if values.get("n_inner") not in (None, 4 * values["n_embd"]):
-        raise CheckpointError(f"{folder} has n_inner={values['n_inner']}; only GPT-2's 4 · n_embd loads here")
-    config = GPTConfig(
-        vocab_size=values["vocab_size"],
-        block_size=values["n_positions"],
-        n_layer=values["n_layer"],
-        n_head=values["n_head"],
-        n_embd=values["n_embd"],
-        dropout=values.get("resid_pdrop", 0.1),
-        tied=values.get("tie_word_embeddings", True),
-        norm_eps=values.get("layer_norm_epsilon", 1e-5),
-    )
+    try:
+        if values.get("n_inner") not in (None, 4 * values["n_embd"]):
+            raise CheckpointError(f"{folder} has n_inner={values['n_inner']}; only GPT-2's 4 · n_embd loads here")
+        config = GPTConfig(
+            vocab_size=values["vocab_size"],
+            block_size=values["n_positions"],
+            n_layer=values["n_layer"],
+            n_head=values["n_head"],
+            n_embd=values["n_embd"],
+            dropout=values.get("resid_pdrop", 0.1),
+            tied=values.get("tie_word_embeddings", True),
+            norm_eps=values.get("layer_norm_epsilon", 1e-5),
+        )
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError) as e:
+        raise CheckpointError(f"{folder / 'config.json'} is not GPT-2's ({type(e).__name__}: {e})") from e
     weights = {}
     for name, w in read_shards(folder).items():
         name = name.removeprefix("transformer.")
         if name.endswith((".attn.bias", ".attn.masked_bias")):
             continue  # the causal mask, which old versions stored beside the weights
-        weights[name] = w.float().t().contiguous() if name.endswith(TRANSPOSED) else w.float()
-    model = GPT(config)
-    load_weights(model, weights, folder)
+        weights[name] = w.float().t().contiguous() if name.endswith(TRANSPOSED) and w.ndim == 2 else w.float()
+    model = make_model(lambda: GPT(config), weights, folder, config.n_layer)
     has_tokenizer = any((folder / f).is_file() for f in ("tokenizer.json", "vocab.json"))
     return model.eval(), load_tokenizer(folder) if has_tokenizer else None
 
@@ -65,7 +69,10 @@ def read_shards(folder: Path) -> dict:
     if (folder / "model.safetensors").is_file():
         return read_tensors(folder / "model.safetensors")
     if (folder / "model.safetensors.index.json").is_file():
-        files = sorted(set(read_json(folder / "model.safetensors.index.json")["weight_map"].values()))
+        index = read_json(folder / "model.safetensors.index.json").get("weight_map")
+        if not isinstance(index, dict) or not all(isinstance(f, str) for f in index.values()):
+            raise CheckpointError(f"{folder}/model.safetensors.index.json does not say which files the weights are in")
+        files = sorted(set(index.values()))
         if any(Path(f).name != f for f in files):
             raise CheckpointError(f"{folder}/model.safetensors.index.json names files outside its folder")
         return {name: w for f in files for name, w in read_tensors(folder / f).items()}

@@ -9,11 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .checkpoint import CheckpointError, load_weights, read_json
+from .checkpoint import CheckpointError, make_model, read_json
 from .config import LLAMA, GPTConfig
 from .hf import read_shards
 from .model import GPT
 from .texts import smollm2_path
+from .tokenizer import BPETokenizer, to_bytes
+
+SMOLLM2_NEEDS = "SmolLM2's file needs three packages: python -m pip install transformers gguf accelerate"
 
 NAMES = {  # ours: theirs, those of one line one below the other
     "ln_1.weight": ("input_layernorm.weight",),
@@ -34,20 +37,67 @@ def load_llama(folder) -> GPT:
 def load_smollm2() -> GPT:
     """SmolLM2-135M-Instruct (Allal et al., 2025) from the corpus "smollm2": a real pre-trained model in our code.
 
-    Its file is in GGUF, a format of 4-bit numbers, which transformers unpacks; that needs the
-    packages gguf and accelerate, which requirements.txt does not bring.
+    Its file is in GGUF, a format of 4-bit numbers, which transformers unpacks with the packages gguf and accelerate.
     """
-    from transformers import AutoModelForCausalLM
-
     path = smollm2_path()
-    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    try:
+        from transformers import AutoModelForCausalLM
+
+        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    except ImportError as e:
+        raise ModuleNotFoundError(SMOLLM2_NEEDS) from e
     return from_llama(model.config.to_dict(), model.state_dict(), path)
+
+
+def smollm2_tokenizer() -> BPETokenizer:
+    """SmolLM2's tokenizer, from the same file: GPT-2's kind, 49,152 tokens, ChatML's marks among them.
+
+    It lacks 21 bytes that stand in hardly any text (control characters; bytes that no UTF-8 has). They get ids behind
+    the model's last one: such a text can be encoded and decoded, but generate() will name it and refuse.
+    """
+    path = smollm2_path()
+    try:
+        from gguf import GGUFReader
+    except ImportError as e:
+        raise ModuleNotFoundError(SMOLLM2_NEEDS) from e
+    fields = GGUFReader(path).fields
+    tokens, merges, kinds = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "merges", "token_type"))
+    special = {token: i for i, (token, kind) in enumerate(zip(tokens, kinds, strict=True)) if kind == 3}  # "control"
+    vocab = {to_bytes(token): i for i, token in enumerate(tokens) if token not in special}
+    lacking = [bytes([byte]) for byte in range(256) if bytes([byte]) not in vocab]
+    vocab |= {byte: len(tokens) + i for i, byte in enumerate(lacking)}
+    return BPETokenizer(vocab, [tuple(map(to_bytes, pair.split(" "))) for pair in merges], special)
 
 
 def from_llama(values: dict, theirs: dict[str, Tensor], source) -> GPT:
     """A GPT from Hugging Face's configuration and weights of a Llama."""
     if values.get("model_type") != "llama":
         raise CheckpointError(f"{source} holds a model of type {values.get('model_type')!r}: only 'llama' loads here")
+    try:
+        config = llama_config(values, source)
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise CheckpointError(f"{source}: its config.json is not a Llama's ({type(e).__name__}: {e})") from e
+    if config.n_layer > len(theirs):
+        raise CheckpointError(f"{source} does not fit its config.json: it lacks weights of {config.n_layer} layers")
+    try:
+        weights = {"wte.weight": theirs["model.embed_tokens.weight"], "ln_f.weight": theirs["model.norm.weight"]}
+        for i in range(config.n_layer):
+            for ours, names in NAMES.items():
+                weights[f"h.{i}.{ours}"] = torch.cat([theirs[f"model.layers.{i}.{n}"] for n in names])
+        if not config.tied:
+            weights["lm_head.weight"] = theirs["lm_head.weight"]
+    except KeyError as e:
+        raise CheckpointError(f"{source} lacks {e}: it does not fit its config.json") from None
+    except RuntimeError as e:
+        raise CheckpointError(f"{source}: its tensors do not belong together ({e})") from e
+    weights = {name: w.float() for name, w in weights.items()}
+    return make_model(lambda: GPT(config), weights, source, config.n_layer).eval()
+
+
+def llama_config(values: dict, source) -> GPTConfig:
+    """Our configuration of a Llama. Raises CheckpointError where theirs has what ours cannot say."""
     heads, rope = values["num_attention_heads"], values.get("rope_parameters") or values.get("rope_scaling") or {}
     for name, wanted in {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False}.items():
         if values.get(name, wanted) != wanted:
@@ -55,7 +105,7 @@ def from_llama(values: dict, theirs: dict[str, Tensor], source) -> GPT:
     plain = rope.get("rope_type", "default") == "default"
     if not plain or values.get("head_dim") not in (None, values["hidden_size"] // heads):
         raise CheckpointError(f"{source} stretches its positions or its heads: only a plain Llama loads here")
-    config = GPTConfig(
+    return GPTConfig(
         vocab_size=values["vocab_size"],
         block_size=values["max_position_embeddings"],
         n_layer=values["num_hidden_layers"],
@@ -68,15 +118,3 @@ def from_llama(values: dict, theirs: dict[str, Tensor], source) -> GPT:
         rope_theta=float(rope.get("rope_theta", values.get("rope_theta", 10000.0))),
         **LLAMA,
     )
-    try:
-        weights = {"wte.weight": theirs["model.embed_tokens.weight"], "ln_f.weight": theirs["model.norm.weight"]}
-        for i in range(config.n_layer):
-            for ours, names in NAMES.items():
-                weights[f"h.{i}.{ours}"] = torch.cat([theirs[f"model.layers.{i}.{n}"] for n in names])
-        if not config.tied:
-            weights["lm_head.weight"] = theirs["lm_head.weight"]
-    except KeyError as e:
-        raise CheckpointError(f"{source} lacks {e}: it does not fit its config.json") from None
-    model = GPT(config)
-    load_weights(model, {name: w.float() for name, w in weights.items()}, source)
-    return model.eval()

@@ -94,7 +94,13 @@ def load_lora(model: nn.Module, path) -> None:
         raise ValueError(f"{path} is truncated or damaged ({e}): save the adapter again") from e
     if about.get("format") != "minigpt-lora":
         raise ValueError(f"{path} is no adapter of minigpt: name the file that save_lora wrote")
-    add_lora(model, int(about["rank"]), float(about["alpha"]), tuple(about["targets"].split()))
+    try:
+        rank, alpha, targets = int(about["rank"]), float(about["alpha"]), tuple(about["targets"].split())
+    except (KeyError, ValueError) as e:
+        raise ValueError(f"{path} does not say which adapter it is ({e}): save the adapter again") from e
+    if not all(t.ndim == 2 and rank in t.shape for t in tensors.values()):  # before so much memory is asked for
+        raise ValueError(f"{path} holds no matrices of rank {rank}: save the adapter again")
+    add_lora(model, rank, alpha, targets)
     layers = lora_layers(model)
     wanted = {f"{n}.{m}": getattr(layer.parametrizations.weight[0], m) for n, layer in layers.items() for m in "AB"}
     if {n: t.shape for n, t in tensors.items()} != {n: p.shape for n, p in wanted.items()}:

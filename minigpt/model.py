@@ -69,16 +69,18 @@ class Block(nn.Module):
         look: what else self-attention takes (mask, is_causal, angles).
         """
         own, crossed = cache
-        if self.post_norm:  # as in 2017: x = norm(x + part(x))
-            x = self.ln_1(x + self.attn(x, context=stream, cache=own, **look))
-            if context is not None:
-                x = self.ln_cross_attn(x + self.crossattention(x, context, context_mask, cache=crossed))
-            return self.ln_2(x + self.mlp(x))
-        stream = None if stream is None else self.ln_1(stream)
-        x = x + self.attn(self.ln_1(x), context=stream, cache=own, **look)  # (B, T, C)
+        if stream is not None and not self.post_norm:
+            stream = self.ln_1(stream)
+        x = self.add(x, self.ln_1, self.attn, stream, cache=own, **look)  # (B, T, C)
         if context is not None:
-            x = x + self.crossattention(self.ln_cross_attn(x), context, context_mask, cache=crossed)
-        return x + self.mlp(self.ln_2(x))  # (B, T, C)
+            x = self.add(x, self.ln_cross_attn, self.crossattention, context, context_mask, cache=crossed)
+        return self.add(x, self.ln_2, self.mlp)  # (B, T, C)
+
+    def add(self, x: Tensor, norm: nn.Module, part: nn.Module, *args, **options) -> Tensor:
+        """The residual connection: what `part` makes of the stream is added to the stream, (B, T, C)."""
+        if self.post_norm:  # as in 2017
+            return norm(x + part(x, *args, **options))
+        return x + part(norm(x), *args, **options)
 
 
 class GPT(nn.Module):

@@ -34,7 +34,7 @@ def clm_loss(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
 def mlm_loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """Masked language modelling: restore the hidden tokens (Devlin et al., 2019, section 3.1).
 
-    batch = (inputs, padding, targets), each (B, T), as mask_tokens() makes them.
+    batch = (inputs, padding, targets), each (B, T), as masking.mask_tokens() makes them.
     """
     inputs, padding, targets = batch
     return cross_entropy(model(inputs, padding), targets)
@@ -43,7 +43,7 @@ def mlm_loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
 def plm_loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """Permutation language modelling: predict tokens in a random order (Yang et al., 2019, equations 3 and 5).
 
-    batch = (ids, rank, targets), each (B, T), as permute_order() makes them.
+    batch = (ids, rank, targets), each (B, T), as masking.permute_order() makes them.
     """
     ids, rank, targets = batch
     return cross_entropy(model(ids, rank), targets)
@@ -74,39 +74,3 @@ def span_loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     ids, padding, targets = batch
     scores = model(ids, padding).transpose(1, 2)  # (B, 2, T)
     return cross_entropy(scores.masked_fill(~padding[:, None], -torch.inf), targets)
-
-
-def mask_tokens(
-    ids: Tensor,
-    mask_id: int,
-    vocab_size: int,
-    generator: torch.Generator,
-    rate: float = 0.15,
-    never: tuple[int, ...] = (),
-) -> tuple[Tensor, Tensor]:
-    """Hide tokens as BERT does: (inputs, targets), both (B, T), from ids (B, T).
-
-    Each token is asked for with probability `rate`, except those of `never` (padding, [CLS], …). Of those asked
-    for, 80 % become mask_id, 10 % a random token and 10 % stay, so that a model cannot trust what it reads.
-    """
-    if not 0 < rate < 1:
-        raise ValueError(f"rate={rate} must lie between 0 and 1: BERT hides 0.15 of the tokens")
-    # The dice are thrown on the CPU, so that the same seed hides the same tokens on every device.
-    chance, kind = (torch.rand(ids.shape, generator=generator).to(ids.device) for _ in range(2))
-    other = torch.randint(vocab_size, ids.shape, generator=generator).to(ids.device)
-    asked = (chance < rate) & ~torch.isin(ids, torch.tensor(never, dtype=ids.dtype, device=ids.device))
-    targets = ids.masked_fill(~asked, IGNORE)
-    inputs = ids.masked_fill(asked & (kind < 0.8), mask_id)
-    return torch.where(asked & (kind >= 0.9), other, inputs), targets
-
-
-def permute_order(ids: Tensor, generator: torch.Generator, predict: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw an order for each text as XLNet does: (ids, rank, targets), each (B, T).
-
-    rank[b, i] says when token i is read. Only the last part `predict` of each order is scored, because a token
-    read first would be guessed from nothing (Yang et al., 2019, section 2.3: 1/K with K = 6 or 7).
-    """
-    B, T = ids.shape
-    rank = torch.rand(B, T, generator=generator).argsort(dim=1).argsort(dim=1).to(ids.device)  # (B, T)
-    first = T - max(1, round(predict * T))  # the first rank that is scored
-    return ids, rank, ids.masked_fill(rank < first, IGNORE)

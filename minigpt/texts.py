@@ -69,22 +69,52 @@ def load_corpus(name: str) -> str:
 
 
 def load_split(name: str, fraction: float = 0.1) -> tuple[str, str]:
-    """(training text, validation text): the last documents, about `fraction` of all characters, are for validation.
+    """(training text, validation text), from the documents that split_documents() gives to each."""
+    train, val = split_documents(name, fraction)
+    return _join(name, train), _join(name, val)
 
-    A document is never cut, so nothing of it is known from training. "wikitext-2" brings its own split.
+
+def split_documents(name: str, fraction: float = 0.1) -> tuple[list[str], list[str]]:
+    """(training documents, validation documents): the last ones, about `fraction` of all characters, validate.
+
+    A document is never cut, so nothing of it is known from training; only a corpus that is a single document is.
+    "wikitext-2" brings its own split.
     """
     if name == "wikitext-2":
-        return _wikitext("train"), _wikitext("valid")
+        return [_wikitext("train")], [_wikitext("valid")]
     documents = load_documents(name)
     if len(documents) == 1:
         cut = round(len(documents[0]) * (1 - fraction))
-        return documents[0][:cut], documents[0][cut:]
+        return [documents[0][:cut]], [documents[0][cut:]]
     total, before, cuts = sum(map(len, documents)), 0, []
     for i, document in enumerate(documents[:-1], start=1):
         before += len(document)
         cuts.append((abs(before / total - (1 - fraction)), i))
     cut = min(cuts)[1]
-    return _join(name, documents[:cut]), _join(name, documents[cut:])
+    return documents[:cut], documents[cut:]
+
+
+def split_articles() -> tuple[list[Article], list[Article], list[Article]]:
+    """(training, validation, test) articles. The last two share the validation part of load_split("wikipedia"),
+    so that a model that was pre-trained on the training part has read no article of theirs."""
+    return _three_parts("wikipedia", _shuffled(load_articles()))
+
+
+def split_conversations() -> tuple[list[list[str]], list[list[str]], list[list[str]]]:
+    """(training, validation, test) conversations, cut where load_split("chitchat") cuts."""
+    return _three_parts("chitchat", _shuffled(load_conversations()))
+
+
+def split_modules() -> tuple[list[str], list[str], list[str]]:
+    """(training, validation, test) sources of Python's standard library, cut where load_split("python") cuts."""
+    return _three_parts("python", _python())
+
+
+def _three_parts(name: str, items: list) -> tuple[list, list, list]:
+    """The items behind the documents of a corpus, in their order: the documents for validation are cut in half."""
+    cut = len(split_documents(name)[0])
+    middle = (cut + len(items)) // 2
+    return items[:cut], items[cut:middle], items[middle:]
 
 
 def load_documents(name: str) -> list[str]:

@@ -15,6 +15,11 @@ import regex
 
 from .corpora import CORPORA, read_wheel
 
+END_OF_TEXT = "<|endoftext|>"  # GPT-2's mark between two texts
+IM_START, IM_END = "<|im_start|>", "<|im_end|>"  # ChatML's marks around what one speaker says
+CLS, SEP, MASK = "[CLS]", "[SEP]", "[MASK]"  # BERT's: the first token, between two texts, in place of a hidden token
+SPECIAL_TOKENS = (END_OF_TEXT, IM_START, IM_END, CLS, SEP, MASK)  # in every vocabulary that `minigpt train` learns
+
 # GPT-2 cuts a text into pre-tokens before anything is merged, so no token crosses from one word into the next:
 # a contraction's ending, letters, digits or other signs with the space before them, or white space.
 PRETOKEN = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
@@ -290,7 +295,7 @@ def load_tokenizer(path) -> CharTokenizer | BPETokenizer:
         try:
             ids = json.loads(vocab.read_text(encoding="utf-8"))
             return _from_vocab_and_merges(ids, merges.read_text(encoding="utf-8"))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{vocab} and merges.txt beside it are damaged or are not GPT-2's kind ({error}): "
                              f"save or copy them again.") from error
     path = path / "tokenizer.json" if path.is_dir() else path
@@ -298,7 +303,7 @@ def load_tokenizer(path) -> CharTokenizer | BPETokenizer:
         raise FileNotFoundError(f"{path} is not there: name a tokenizer.json or the folder that holds one.")
     try:
         return _from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} cannot be used ({type(error).__name__}: {error}): save it again, or use a byte-level "
                          f"BPE tokenizer like GPT-2's or a character tokenizer that minigpt saved.") from error
 

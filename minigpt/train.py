@@ -1,9 +1,10 @@
-"""Training: one loop for every model and every objective.
+"""Training: one loop for every model and every objective, in one process or in several.
 
     log = train(model, train_data, val_data, TrainConfig(steps=1000), tokenizer=tokenizer, out="runs/tales")
 
 Data is any object with sample(batch_size, generator) -> batch and batches(batch_size) -> batches, a batch being
-a tuple of tensors whose last one holds the targets. loss_fn(model, batch) -> scalar says what to learn.
+a tuple of tensors whose last one holds the targets. loss_fn(model, batch) -> scalar says what to learn: the mean over
+the targets that are not IGNORE.
 """
 
 import json
@@ -12,87 +13,44 @@ import signal
 import threading
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import fields
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
-from .checkpoint import (
-    CheckpointError,
-    find_checkpoint,
-    load_weights,
-    prune_checkpoints,
-    read_configs,
-    read_json,
-    read_tensors,
-    save_checkpoint,
-    write_file,
-)
+from .checkpoint import CheckpointError, prune_checkpoints, save_checkpoint, write_file
 from .config import TrainConfig
+from .data import IGNORE
+from .device import Group, autocast, pick_device, pick_dtype, process_group
 from .evaluate import evaluate_loss
 from .generate import stream
 from .objectives import clm_loss
 from .optim import learning_rate, make_optimizer
-
-# A resumed run may look, save and end at other moments; everything else would make it another run.
-MAY_CHANGE = {"steps", "eval_every", "patience", "sample_every", "sample_prompt", "sample_tokens", "save_every", "keep"}
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """The device called `name`; "auto" takes CUDA, else Apple's MPS, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as e:
-        raise ValueError(f"device {name!r} cannot be used here ({str(e).splitlines()[0]}): use 'auto' or 'cpu'") from e
-    return torch.device(name)
-
-
-def cpu_has_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices in hardware (AMX or AVX512-BF16)."""
-    tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in tests)
-
-
-def pick_dtype(name: str, device: torch.device, parameters: int) -> str:
-    """The dtype called `name`; "auto" takes bfloat16 where the hardware has it and it pays, else float32.
-
-    On a CPU it pays for large matrices: `minigpt bench` on two cores with AVX512-BF16 trained 11 M parameters 1.7
-    times as fast, 1 M only 1.1 times, so smaller models keep float32's digits.
-    """
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    return "bfloat16" if device.type == "cpu" and parameters >= 5_000_000 and cpu_has_bfloat16() else "float32"
-
-
-def autocast(dtype: str, device: torch.device):
-    """The context in which the model runs: with bfloat16, its matrix products use it; weights stay float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if dtype == "bfloat16" else nullcontext()
+from .resume import load_training_state, read_log, training_tensors
+from .tokenizer import END_OF_TEXT
 
 
 @contextmanager
-def ctrl_c():
-    """Turn Ctrl-C into a flag, so that a step is never cut in half. A second Ctrl-C stops at once."""
-    pressed = threading.Event()
+def asked_to_stop():
+    """Turn Ctrl-C, or a cluster's SIGTERM, into a flag, so that no step is cut in half. A second one stops at once."""
+    asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread only
-        yield pressed
+        yield asked
         return
 
     def handle(signum, frame):
-        if pressed.is_set():
+        if asked.is_set():
             raise KeyboardInterrupt
-        pressed.set()
+        asked.set()
 
-    before = signal.signal(signal.SIGINT, handle)
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield pressed
+        yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def train(
@@ -102,186 +60,166 @@ def train(
     config: TrainConfig = TrainConfig(),
     *,
     loss_fn=clm_loss,
+    val_loss_fn=None,
     tokenizer=None,
     out=None,
     resume: bool = False,
 ) -> list[dict]:
     """Train `model` in place and return the log, a list of {"step", "loss", "lr", "grad_norm", …} in nats per token.
 
-    Lines at eval_every also have "val_loss", over the whole of val_data; lines at sample_every "sample". With
-    `out`, each line is appended to out/log.jsonl and checkpoints are saved; resume=True goes on from the newest
-    one, bit for bit as if the run had never stopped (same torch version, device and number of threads).
+    Lines at eval_every also have "val_loss", over the whole of val_data (of val_loss_fn, if it is to be another than
+    loss_fn: smoothed labels are for training only); lines at sample_every "sample". With `out`, each line is appended
+    to out/log.jsonl and checkpoints are saved; resume=True goes on from the newest one, bit for bit as if the run had
+    never stopped (same torch version, device and number of threads).
     Ctrl-C saves a checkpoint and returns the log, whose last line then has "stopped": "interrupted"; early
-    stopping says "no better for N looks". Raises FloatingPointError if the loss is no longer a number,
-    MemoryError if a batch does not fit.
+    stopping says "no better for N looks". Under torchrun, N processes with batches of B do what one does with
+    batches of N · B, up to rounding and dropout's dice; the first of them writes. Raises FloatingPointError if the
+    loss is no longer a number, MemoryError if a batch does not fit, ConnectionError if another process has ended.
     """
+    val_loss_fn = val_loss_fn or loss_fn
     device = pick_device(config.device)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for what autocast leaves in float32
-    model.to(device).train()
     dtype = pick_dtype(config.dtype, device, sum(p.numel() for p in model.parameters()))
+    model.to(device).train()
     optimizer = make_optimizer(model, config)
     sampler = torch.Generator().manual_seed(config.seed)  # which windows are drawn
-    torch.manual_seed(config.seed)  # which units dropout drops
     state = {"step": 0, "best_loss": None, "best_step": None, "looks_without_gain": 0}
-    log: list[dict] = []
-    if out is not None:
-        out = Path(out)
-        if resume:
+    out = None if out is None else Path(out)
+
+    with process_group(device) as group, asked_to_stop() as asked:
+        torch.manual_seed(config.seed + group.rank)  # which units dropout drops
+        if resume and out is not None:
             state = load_training_state(out, model, optimizer, sampler, config)
-            log = read_log(out / "log.jsonl", state["step"])
-        elif (out / "latest").exists():
+        elif out is not None and (out / "latest").exists():
             raise CheckpointError(f"{out} already holds a run: resume it (--resume), or choose another folder")
-        out.mkdir(parents=True, exist_ok=True)
-        write_file(out / "log.jsonl", "".join(json.dumps(line) + "\n" for line in log).encode())
+        log = read_log(out / "log.jsonl", state["step"]) if resume and out is not None else []
+        saved_step = state["step"] if resume else None
+        folder = out if group.rank == 0 else None  # where to write: one process does
+        group.sum(torch.zeros((), device=device))  # all have read before one writes
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_file(folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in log).encode())
+        run = torch.compile(model) if config.compile else model
+        wrapped = DistributedDataParallel(run) if group.size > 1 else run
 
-    run = torch.compile(model) if config.compile else model
-    saved_step = state["step"] if resume else None
+        bar = tqdm(initial=state["step"], total=config.steps, unit="step", desc="train", disable=group.rank > 0)
+        with bar:
+            if state["step"] == 0:  # before the first update: what a model knows that knows nothing
+                with autocast(dtype, device):
+                    line = look(run, val_data, val_loss_fn, tokenizer, config, state, group, bar)
+                if line:
+                    record({"step": 0, **line}, log, folder)
+            started, tokens = time.perf_counter(), 0
+            while state["step"] < config.steps:
+                lr = learning_rate(state["step"], config)
+                for parameters in optimizer.param_groups:
+                    parameters["lr"] = lr
+                batches = [train_data.sample(config.batch_size * group.size, sampler) for _ in range(config.accumulate)]
+                batches = [tuple(group.part(t).to(device, non_blocking=True) for t in batch) for batch in batches]
+                with clear_errors(config, group):
+                    loss = add_gradients(wrapped, batches, loss_fn, group, autocast(dtype, device))
+                check_loss(loss, state["step"], lr, out, saved_step)
+                grad_norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip or math.inf)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                state["step"] += 1
 
-    def record(line: dict):
-        log.append(line)
-        if out is not None:
-            with open(out / "log.jsonl", "a", encoding="utf-8") as f:
-                f.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-    def save():
-        nonlocal saved_step
-        if out is None or state["step"] == saved_step:
-            return
-        tensors = training_tensors(model, optimizer, sampler)
-        save_checkpoint(out, state["step"], model, tokenizer, config, state, tensors)
-        prune_checkpoints(out, config.keep, state["best_step"])
-        saved_step = state["step"]
-
-    def look() -> dict:
-        """The validation loss, a sample of text, or nothing, as due at this step."""
-        step, line = state["step"], {}
-        at_end = step == config.steps
-        if val_data is not None and (at_end or (config.eval_every and step % config.eval_every == 0)):
-            with autocast(dtype, device):
-                line["val_loss"] = evaluate_loss(run, val_data, loss_fn, config.batch_size)
-            better = state["best_loss"] is None or line["val_loss"] < state["best_loss"]
-            state["looks_without_gain"] = 0 if better else state["looks_without_gain"] + 1
-            if better:
-                state.update(best_loss=line["val_loss"], best_step=step)
-        if tokenizer is not None and config.sample_every and (at_end or step % config.sample_every == 0):
-            dice = torch.Generator().manual_seed(config.seed)
-            pieces = stream(model, tokenizer, config.sample_prompt, config.sample_tokens, generator=dice)
-            line["sample"] = "".join(pieces)
-            bar.write(f"— step {step} —\n{config.sample_prompt}{line['sample']}\n")
-        return line
-
-    with ctrl_c() as interrupted, tqdm(initial=state["step"], total=config.steps, unit="step", desc="train") as bar:
-        seen = look() if state["step"] == 0 else {}  # before the first update: what a model knows that knows nothing
-        if seen:
-            record({"step": 0, **seen})
-        started, tokens = time.perf_counter(), 0
-        while state["step"] < config.steps and not interrupted.is_set():
-            lr = learning_rate(state["step"], config)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            loss = torch.zeros((), device=device)
-            try:
-                for _ in range(config.accumulate):
-                    batch = train_data.sample(config.batch_size, sampler)
-                    batch = tuple(t.to(device, non_blocking=True) for t in batch)
-                    with autocast(dtype, device):
-                        part = loss_fn(run, batch) / config.accumulate  # so that the parts add up to one mean
-                    part.backward()
-                    loss += part.detach()
-                    tokens += batch[-1].numel()
-            except RuntimeError as e:
-                raise_if_out_of_memory(e, config)
-                raise
-            limit = config.clip or math.inf
-            grad_norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
-            if not math.isfinite(float(loss)):
-                last = f"; the last good checkpoint is {out}/step-{saved_step}" if saved_step else ""
-                raise FloatingPointError(
-                    f"the loss became {float(loss)} at step {state['step']}: "
-                    f"lower lr (now {lr:g}) or raise warmup{last}"
-                )
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            state["step"] += 1
-
-            line = {"step": state["step"], "loss": float(loss), "lr": lr, "grad_norm": float(grad_norm)}
-            line["tokens_per_second"] = round(tokens / (time.perf_counter() - started))
-            bar.update()
-            line |= look()
-            bar.set_postfix({k: f"{line[k]:.3f}" for k in ("loss", "val_loss") if k in line}, refresh=False)
-            if config.patience and state["looks_without_gain"] >= config.patience:
-                line["stopped"] = f"no better for {config.patience} looks"
-            if interrupted.is_set():
-                line["stopped"] = "interrupted"
-            record(line)  # before saving: a kill in between costs a step, never a line of the log
-            due = config.save_every and state["step"] % config.save_every == 0
-            if due or (config.patience and state["best_step"] == state["step"]):
-                save()
-            if "stopped" in line:
-                break
-        save()
+                tokens += group.size * sum(batch[-1].numel() for batch in batches)
+                line = {"step": state["step"], "loss": loss, "lr": lr, "grad_norm": float(grad_norm)}
+                line["tokens_per_second"] = round(tokens / (time.perf_counter() - started))
+                bar.update()
+                with autocast(dtype, device):
+                    line |= look(run, val_data, val_loss_fn, tokenizer, config, state, group, bar)
+                bar.set_postfix({k: f"{line[k]:.3f}" for k in ("loss", "val_loss") if k in line}, refresh=False)
+                if config.patience and state["looks_without_gain"] >= config.patience:
+                    line["stopped"] = f"no better for {config.patience} looks"
+                if group.any(asked.is_set(), device):  # all stop at the same step
+                    line["stopped"] = "interrupted"
+                record(line, log, folder)  # before saving: a kill in between costs a step, never a line of the log
+                due = config.save_every and state["step"] % config.save_every == 0
+                ends = "stopped" in line or state["step"] == config.steps
+                if due or ends or (config.patience and state["best_step"] == state["step"]):
+                    if folder is not None and state["step"] != saved_step:
+                        tensors = training_tensors(model, optimizer, sampler)
+                        save_checkpoint(folder, state["step"], model, tokenizer, config, state, tensors)
+                        prune_checkpoints(folder, config.keep, state["best_step"])
+                    saved_step = state["step"]
+                if "stopped" in line:
+                    break
     model.eval()
     return log
 
 
-def raise_if_out_of_memory(error: RuntimeError, config: TrainConfig) -> None:
-    """Name the remedy if `error` is a failed allocation."""
-    if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-        raise MemoryError(
-            f"out of memory with batch_size={config.batch_size}: use batch_size={max(1, config.batch_size // 2)} and "
-            f"accumulate={config.accumulate * 2} (the same training in less memory), or a smaller preset"
-        ) from error
+def add_gradients(model: nn.Module, batches: list[tuple[Tensor, ...]], loss_fn, group: Group, autocasting) -> float:
+    """Forward and backward through the batches of one step: leaves the gradients in the weights, returns the loss.
+
+    Both are of the mean over all targets of all batches of all processes, so the parts weigh as many targets as they
+    have: a mean of means would not be the same where batches are masked or padded differently.
+    """
+    scored = sum((batch[-1] != IGNORE).sum() for batch in batches)
+    everywhere = group.sum(scored.clone()).clamp(min=1)
+    loss = torch.zeros((), device=scored.device)
+    for i, batch in enumerate(batches):
+        # Processes exchange gradients once a step, while the last backward pass runs.
+        quiet = model.no_sync() if group.size > 1 and i + 1 < len(batches) else nullcontext()
+        with quiet:
+            with autocasting:
+                part = loss_fn(model, batch) * ((batch[-1] != IGNORE).sum() / everywhere)
+            (part * group.size).backward()  # DistributedDataParallel takes the mean over processes; we want the sum
+        loss += part.detach()
+    return float(group.sum(loss))
 
 
-def training_tensors(model: nn.Module, optimizer, sampler: torch.Generator) -> dict[str, torch.Tensor]:
-    """AdamW's moments under their parameters' names, and the states of the random generators."""
-    tensors = {"rng.sampler": sampler.get_state(), "rng.torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        tensors["rng.cuda"] = torch.cuda.get_rng_state()
-    for name, p in model.named_parameters():
-        for key, value in optimizer.state.get(p, {}).items():
-            tensors[f"{key}.{name}"] = value.detach().contiguous()
-    return tensors
+@torch.no_grad()
+def look(model, val_data, loss_fn, tokenizer, config: TrainConfig, state: dict, group: Group, bar) -> dict:
+    """The validation loss, a sample of text, both or nothing, as due at this step; keeps the best loss in `state`."""
+    step, line = state["step"], {}
+    at_end = step == config.steps
+    if val_data is not None and (at_end or (config.eval_every and step % config.eval_every == 0)):
+        line["val_loss"] = evaluate_loss(model, val_data, loss_fn, config.batch_size, group=group)
+        better = state["best_loss"] is None or line["val_loss"] < state["best_loss"]
+        state["looks_without_gain"] = 0 if better else state["looks_without_gain"] + 1
+        if better:
+            state.update(best_loss=line["val_loss"], best_step=step)
+    due = config.sample_every and (at_end or step % config.sample_every == 0)
+    if due and tokenizer is not None and group.rank == 0:
+        dice, end = torch.Generator().manual_seed(config.seed), tokenizer.special_tokens.get(END_OF_TEXT)
+        stop = () if end is None else (end,)
+        pieces = stream(model, tokenizer, config.sample_prompt, config.sample_tokens, generator=dice, stop=stop)
+        line["sample"] = "".join(pieces).removesuffix(END_OF_TEXT)
+        bar.write(f"— step {step} —\n{config.sample_prompt}{line['sample']}\n")
+    return line
 
 
-def load_training_state(out: Path, model: nn.Module, optimizer, sampler: torch.Generator, config: TrainConfig) -> dict:
-    """Put model, optimizer and generators back to where the newest checkpoint of `out` left them."""
-    folder = find_checkpoint(out)
-    model_config, train_config = read_configs(folder)
-    if model_config != model.config:
-        raise CheckpointError(f"{folder} holds another model ({model_config}): build the model from that configuration")
-    changed = [f.name for f in fields(TrainConfig) if getattr(train_config, f.name) != getattr(config, f.name)]
-    if changed := sorted(set(changed) - MAY_CHANGE):
-        raise CheckpointError(f"{out} was trained with other values of {', '.join(changed)}: resume with the same ones")
-    state = read_json(folder / "state.json")
-    tensors = read_tensors(folder / "optimizer.safetensors")
-    load_weights(model, read_tensors(folder / "model.safetensors"), folder / "model.safetensors")
+def record(line: dict, log: list[dict], folder: Path | None) -> None:
+    """Append a line to the log, and to the log's file if there is a folder."""
+    log.append(line)
+    if folder is not None:
+        with open(folder / "log.jsonl", "a", encoding="utf-8") as f:
+            f.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def check_loss(loss: float, step: int, lr: float, out: Path | None, saved_step: int | None) -> None:
+    """Raise FloatingPointError if the loss is no number any more: nothing good can come after that."""
+    if not math.isfinite(loss):
+        last = f"; the last good checkpoint is {out}/step-{saved_step}" if saved_step else ""
+        raise FloatingPointError(
+            f"the loss became {loss} at step {step}: lower lr (now {lr:g}) or raise warmup{last}"
+        )
+
+
+@contextmanager
+def clear_errors(config: TrainConfig, group: Group):
+    """Name the remedy where memory could not be had, or where another process has fallen silent."""
     try:
-        for name, p in model.named_parameters():
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                # AdamW's step counter lives beside its parameter, as its fused kernel wants it.
-                optimizer.state[p][key] = tensors[f"{key}.{name}"].to(p.device)
-        sampler.set_state(tensors["rng.sampler"])
-        torch.set_rng_state(tensors["rng.torch"])
-        if torch.cuda.is_available() and "rng.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["rng.cuda"])
-        int(state["step"])
-    except (KeyError, RuntimeError, TypeError) as e:
-        raise CheckpointError(f"{folder} lacks what resuming needs ({e}): start a new run in another folder") from e
-    return state
-
-
-def read_log(path: Path, step: int) -> list[dict]:
-    """The lines of a log up to `step`; a line cut short by a crash is left out."""
-    if not path.is_file():
-        return []
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if line["step"] <= step:
-            lines.append(line)
-    return lines
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise MemoryError(
+                f"out of memory with batch_size={config.batch_size}: use batch_size={max(1, config.batch_size // 2)} "
+                f"and accumulate={config.accumulate * 2} (the same training in less memory), or a smaller preset"
+            ) from error
+        if group.size > 1 and any(word in str(error) for word in ("gloo", "NCCL", "onnection")):
+            raise group.lost(error) from error
+        raise

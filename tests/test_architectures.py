@@ -9,8 +9,9 @@ from minigpt.attention import record_attention, rotary_angles, rotate
 from minigpt.checkpoint import CheckpointError
 from minigpt.config import LLAMA, MODERN, GPTConfig, preset
 from minigpt.llama import load_llama
+from minigpt.masking import permute_order
 from minigpt.model import GPT, Block, Encoder, Seq2Seq, XLNet
-from minigpt.objectives import mlm_loss, permute_order, plm_loss, seq2seq_loss
+from minigpt.objectives import mlm_loss, plm_loss, seq2seq_loss
 
 SMALL = dict(vocab_size=40, block_size=12, n_layer=2, n_head=4, n_embd=32)
 VARIANTS = {

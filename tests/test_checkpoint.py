@@ -54,13 +54,29 @@ def test_every_kind_of_model_comes_back(tmp_path, kind):
     assert again.num_parameters() == model.num_parameters()  # what was tied is tied again
 
 
+@pytest.mark.parametrize("lora", [False, True])
+def test_task_heads_and_adapters_come_back(tmp_path, lora):
+    model = TaskHead(GPT(CONFIG), 3, "last").eval()
+    if lora:
+        add_lora(model, rank=2)
+        for name, p in model.named_parameters():
+            if name.endswith(".B"):
+                torch.nn.init.normal_(p)
+    save_checkpoint(tmp_path, 1, model)
+    again, _ = load_checkpoint(tmp_path)
+    ids, padding = torch.randint(256, (2, 8)), torch.ones(2, 8, dtype=torch.bool)
+    assert torch.equal(again(ids, padding), model(ids, padding)) and again(ids, padding).shape == (2, 3)
+    trained = {n for n, p in again.named_parameters() if p.requires_grad}
+    assert trained == {n for n, p in model.named_parameters() if p.requires_grad}
+
+
 def test_what_has_no_format_is_refused_before_anything_is_written(tmp_path):
-    model = GPT(CONFIG)
-    add_lora(model)
-    for unknown in (TaskHead(GPT(CONFIG), 2, "last"), model):
-        with pytest.raises(TypeError, match="no checkpoint format"):
-            save_checkpoint(tmp_path / "run", 1, unknown)
-    assert not list((tmp_path / "run").glob("step-1"))
+    class Other(GPT):
+        pass
+
+    with pytest.raises(TypeError, match="no checkpoint format"):
+        save_checkpoint(tmp_path / "run", 1, Other(CONFIG))
+    assert not (tmp_path / "run").exists()
 
 
 def test_nothing_is_a_pickle(saved):

@@ -9,7 +9,11 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from minigpt import __main__ as cli
+from minigpt.chat import ask
 from minigpt.checkpoint import load_checkpoint
+from minigpt.model import TaskHead
+from minigpt.resume import read_log
+from minigpt.tasks import TOPICS, Example, Task
 
 SHAPE = "--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --vocab-size 300"
 SMALL = f"{SHAPE} --batch-size 2 --eval-every 0 --steps 4".split()
@@ -50,6 +54,63 @@ def test_train_generate_resume_export(minigpt, trained, tmp_path):
     ids = torch.tensor([tokenizer.encode("copy")])
     torch.testing.assert_close(theirs(ids).logits, load_checkpoint(trained)[0](ids), atol=1e-4, rtol=0)
     assert minigpt("generate", tmp_path / "gpt2", "copy", "--seed", 1)[0] is None  # reads Hugging Face's folder too
+
+
+@pytest.mark.parametrize(("objective", "kind"), [("mlm", "Encoder"), ("plm", "XLNet")])
+def test_train_other_objectives(minigpt, tmp_path, objective, kind):
+    run = tmp_path / "run"
+    code, out = minigpt("train", *SMALL, "--objective", objective, "--style", "modern", "--out", run)
+    assert code is None and "validation loss" in out and "bits per byte" not in out
+    assert type(load_checkpoint(run)[0]).__name__ == kind
+    assert minigpt("train", "--objective", objective, "--out", run, "--resume", "--steps", 5)[0] is None
+    assert (run / "latest").read_text() == "step-5"
+    code, _ = minigpt("generate", run)
+    assert kind in code  # it does not write from left to right
+
+
+@pytest.fixture
+def tiny_tasks(monkeypatch):
+    """load_task() without a corpus: every task has the same few examples."""
+
+    def load(name, max_length=None):
+        source, target, context = "what is it", "a cat", "it is a cat, and a small one"
+        label = TOPICS[2] if name == "topics" else target
+        example = Example(source, label, ask(source, label), (label,), context=context, start=6)
+        return Task(name, [example] * 30, [example] * 4, [example] * 4, ("synthetic",))
+
+    monkeypatch.setattr("minigpt.commands.train.load_task", load)
+
+
+def test_train_a_translator(minigpt, tiny_tasks, tmp_path):
+    arguments = ["--objective", "seq2seq", "--label-smoothing", 0.1, *SMALL, "--vocab-size", 270]
+    code, out = minigpt("train", "en-es", *arguments, "--steps", 60, "--lr", 1e-2, "--out", tmp_path / "run")
+    model, words = load_checkpoint(tmp_path / "run")
+    assert code is None and type(model).__name__ == "Seq2Seq"
+    assert float(out.split("validation loss ")[1].split()[0]) < 0.5  # measured without smoothing, which cannot reach 0
+
+
+@pytest.mark.parametrize(("task", "options"), [
+    ("chitchat", []), ("qa", ["--lora-rank", 2]), ("topics", ["--head"]), ("qa", ["--head", "--lora-rank", 2]),
+])  # fmt: skip
+def test_finetune(minigpt, tiny_tasks, trained, tmp_path, task, options):
+    run = tmp_path / "tuned"
+    settings = ["--block-size", 64, "--vocab-size", 300, "--n-layer", 1, "--n-embd", 16, "--n-head", 2]
+    assert minigpt("train", *settings, "--steps", 1, "--eval-every", 0, "--out", tmp_path / "base")[0] is None
+    arguments = [tmp_path / "base", task, *options, "--batch-size", 4, "--out", run]
+    code, out = minigpt("finetune", *arguments, "--steps", 12, "--eval-every", 4, "--lr", 1e-2, "--warmup", 1)
+    assert code is None, code
+    losses = [line["val_loss"] for line in read_log(run / "log.jsonl", 99) if "val_loss" in line]
+    assert losses[-1] < losses[0]
+    model, _ = load_checkpoint(run)
+    assert isinstance(model, TaskHead) == ("--head" in options)
+    assert (run / "adapter.safetensors").is_file() == hasattr(model, "lora") == ("--lora-rank" in options)
+    assert minigpt("finetune", *arguments, "--resume", "--steps", 13)[0] is None
+    assert (run / "latest").read_text() == "step-13"
+
+
+def test_a_head_needs_a_class_or_a_span(minigpt, tiny_tasks, trained, tmp_path):
+    code, _ = minigpt("finetune", trained, "chitchat", "--head", "--out", tmp_path / "tuned")
+    assert "only topics (a class) and qa (a span) have a head" in code
 
 
 @pytest.mark.parametrize("tokenizer", ["char", "bpe"])

@@ -1,8 +1,6 @@
 """Token datasets, shards, texts and the synthetic task."""
 import hashlib
-import json
 import math
-import random
 from itertools import product
 
 import numpy as np
@@ -11,12 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigpt.data import TokenDataset, load_corpus, load_documents, load_split, open_shard, write_shard
+from minigpt.data import TokenDataset
 from minigpt.synthetic import LENGTHS, LETTERS, bits_per_character, line_bits, synthetic_text
-from minigpt.texts import Article, Pair, load_articles, load_pairs
-from minigpt.tokenizer import BPETokenizer, CharTokenizer
-
-DIGITS = CharTokenizer.train("0123456789")
+from minigpt.texts import Article, Pair, load_articles, load_corpus, load_documents, load_pairs, load_split
 
 
 @settings(max_examples=200, deadline=None)
@@ -58,57 +53,6 @@ def test_the_shortest_text_has_one_window():
         TokenDataset([1, 2], 2)
     with pytest.raises(ValueError, match="one row"):
         TokenDataset(torch.zeros(2, 2), 1)
-
-
-def test_shard_round_trip_stays_on_disk(tmp_path):
-    chunks = [[1, 2, 3], [], np.array([4, 5]), torch.tensor([6])]
-    path = write_shard(tmp_path / "sub" / "train.bin", chunks, DIGITS)
-    shard = open_shard(path, DIGITS)
-    assert isinstance(shard, np.memmap) and shard.dtype == np.uint16 and shard.tolist() == [1, 2, 3, 4, 5, 6]
-    assert path.stat().st_size == 12
-    assert sorted(file.name for file in path.parent.iterdir()) == ["train.bin", "train.json"]
-    data = TokenDataset(shard, 2)
-    assert data.tokens is shard  # not copied
-    assert [t.tolist() for _, t in data.batches(9)] == [[[2, 3], [4, 5], [6, -100]]]
-
-
-def test_shard_holds_the_largest_id(tmp_path):
-    class Wide:  # stands in for a tokenizer with a large vocabulary
-        vocab_size = 2**16
-
-        def fingerprint(self):
-            return "wide"
-
-    assert open_shard(write_shard(tmp_path / "a.bin", [[65535, 0]], Wide())).tolist() == [65535, 0]
-    Wide.vocab_size += 1
-    with pytest.raises(ValueError, match="16-bit ids, up to 65,535, but this vocabulary has 65,537"):
-        write_shard(tmp_path / "b.bin", [[1]], Wide())
-    assert not (tmp_path / "b.bin").exists()
-
-
-def test_damaged_shards_get_a_clear_sentence(tmp_path):
-    path = tmp_path / "train.bin"
-    with pytest.raises(FileNotFoundError, match="write it with write_shard"):
-        open_shard(path)
-    write_shard(path, [[1, 2, 3]], DIGITS)
-    with pytest.raises(ValueError, match="written with another tokenizer"):
-        open_shard(path, CharTokenizer.train("abcdefghij"))
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="5 bytes, but its header promises 3 tokens"):
-        open_shard(path)
-    header = json.loads(path.with_suffix(".json").read_text())
-    for broken, message in (("{", "damaged"), ("{}", "damaged"), ("[]", "damaged"),
-                            (json.dumps(header | {"version": 2}), "another version"),
-                            (json.dumps(header | {"dtype": "uint8"}), "another version")):
-        path.with_suffix(".json").write_text(broken)
-        with pytest.raises(ValueError, match=message):
-            open_shard(path)
-    with pytest.raises(ValueError, match="outside 0 … 9"):
-        write_shard(path, [[1], [10]], DIGITS)
-    assert not path.with_suffix(".partial").exists() and not path.with_suffix(".json").exists()
-    write_shard(path, [], DIGITS)
-    with pytest.raises(ValueError, match="holds no tokens"):
-        open_shard(path)
 
 
 # --- the synthetic task
@@ -217,14 +161,3 @@ def test_what_is_not_one_text_says_how_to_read_it():
         load_corpus("tatoeba-zh-en")
     with pytest.raises(ValueError, match="There is no corpus 'andersn'; choose one of: synthetic"):
         load_corpus("andersn")
-
-
-def test_a_shard_of_real_text_gives_the_same_batches_as_memory(tmp_path):
-    text = load_corpus("andersen")[:100_000]
-    tokenizer = BPETokenizer.train(text, 400)
-    ids = tokenizer.encode(text)
-    shard = open_shard(write_shard(tmp_path / "a.bin", [ids], tokenizer), tokenizer)
-    seed = random.Random(0).randrange(2**31)
-    for a, b in zip(TokenDataset(ids, 32).sample(8, torch.Generator().manual_seed(seed)),
-                    TokenDataset(shard, 32).sample(8, torch.Generator().manual_seed(seed)), strict=True):
-        assert torch.equal(a, b)

@@ -4,10 +4,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from minigpt.config import GPTConfig
-from minigpt.generate import generate, next_token_probs, stream
+from minigpt.generate import generate, next_token_probs, penalize_repetition, stream
 from minigpt.model import GPT
 from minigpt.tokenizer import BPETokenizer
 
@@ -39,6 +45,29 @@ def test_probabilities_equal_hugging_face(seed, temperature, top_k, top_p):
     torch.testing.assert_close(got, want.softmax(-1), atol=1e-5, rtol=1e-4)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.floats(1.01, 4), st.floats(0.2, 3.0), st.integers(1, 40), st.floats(0.05, 0.99))
+def test_all_four_act_in_the_fields_order(seed, penalty, temperature, top_k, top_p):
+    g = torch.Generator().manual_seed(seed)
+    logits, seen = torch.randn(2, 50, generator=g) * 3, torch.randint(50, (2, 12), generator=g)
+    field = LogitsProcessorList(
+        [RepetitionPenaltyLogitsProcessor(penalty), TemperatureLogitsWarper(temperature), TopKLogitsWarper(top_k),
+         TopPLogitsWarper(top_p)]
+    )  # fmt: skip
+    want = field(seen, logits.clone()).softmax(-1)
+    got = next_token_probs(penalize_repetition(logits, seen, penalty), temperature, top_k, top_p)
+    torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-4)
+
+
+def test_generate_applies_all_four(model):
+    ids, sampling = [5, 9, 5, 7], dict(temperature=0.7, top_k=20, top_p=0.8)
+    text, dice, again = list(ids), torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)
+    for token in generate(model, ids, 10, repetition_penalty=1.5, generator=again, **sampling):
+        logits = penalize_repetition(model(torch.tensor([text]))[:, -1], torch.tensor([text]), 1.5)
+        assert token == int(torch.multinomial(next_token_probs(logits, **sampling).detach(), 1, generator=dice))
+        text.append(token)
+
+
 def test_probabilities_by_hand():
     logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
     assert next_token_probs(logits).tolist() == pytest.approx([0.5, 0.3, 0.15, 0.05])
@@ -51,7 +80,12 @@ def test_probabilities_by_hand():
     )
 
 
-@pytest.mark.parametrize("bad", [{"temperature": -1}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.5}])
+def test_tiny_temperatures_are_greedy():
+    for temperature in (1e-3, 1e-10, 1e-19, 1e-30, 1e-320):
+        assert next_token_probs(torch.tensor([1.0, 3.0, -50.0, 2.9]), temperature).tolist() == pytest.approx([0, 1, 0, 0])
+
+
+@pytest.mark.parametrize("bad", [{"temperature": -1}, {"temperature": float("nan")}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.5}])
 def test_impossible_settings_are_named(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         next_token_probs(torch.zeros(3), **bad)

@@ -16,12 +16,13 @@ import torch
 from minigpt.checkpoint import CheckpointError, load_checkpoint
 from minigpt.config import GPTConfig, TrainConfig
 from minigpt.data import TokenDataset
+from minigpt.device import pick_device, pick_dtype
 from minigpt.evaluate import bits_per_byte, evaluate_loss, perplexity
 from minigpt.model import GPT
 from minigpt.objectives import clm_loss
 from minigpt.optim import learning_rate, make_optimizer
 from minigpt.tokenizer import BPETokenizer
-from minigpt.train import pick_device, pick_dtype, train
+from minigpt.train import train
 
 TINY = GPTConfig(vocab_size=256, block_size=16, n_layer=2, n_head=2, n_embd=32, dropout=0.1)
 RUN = TrainConfig(steps=12, batch_size=4, warmup=2, eval_every=4, save_every=3, device="cpu", dtype="float32")
@@ -267,7 +268,7 @@ def test_a_second_run_does_not_overwrite_the_first(tmp_path):
 def test_bfloat16_where_it_pays(monkeypatch):
     cpu = torch.device("cpu")
     for hardware in (True, False):
-        monkeypatch.setattr("minigpt.train.cpu_has_bfloat16", lambda hardware=hardware: hardware)
+        monkeypatch.setattr("minigpt.device.cpu_has_bfloat16", lambda hardware=hardware: hardware)
         assert pick_dtype("auto", cpu, 10**6) == "float32"
         assert pick_dtype("auto", cpu, 10**7) == ("bfloat16" if hardware else "float32")
         assert pick_dtype("float32", cpu, 10**9) == "float32"

@@ -1,0 +1,47 @@
+"""The command that makes a trained model small enough to be committed or sent: shrink."""
+
+import os
+import shutil
+from pathlib import Path
+
+import safetensors.torch
+from tyro.conf import Positional
+
+from ..checkpoint import INT8_WEIGHTS, find_checkpoint, load_checkpoint, read_tensors, write_file
+from ..quantize import quantize
+
+
+def shrink(run, out) -> Path:
+    """Write the newest checkpoint of `run` into the new folder `out`, its matrices as int8 (see quantize.py).
+
+    Beside the weights go config.json, tokenizer.json and the run's log.jsonl, where they are there; load_checkpoint()
+    reads such a folder like any other. What only resuming needs stays behind. Raises ValueError if `out` exists.
+    """
+    run, out = Path(run), Path(out)
+    source = find_checkpoint(run)
+    load_checkpoint(source)  # raises CheckpointError now, if it is damaged
+    if out.exists():
+        raise ValueError(f"{out} exists already and was left as it is: name a new folder, or remove it first")
+    weights = quantize(read_tensors(source / "model.safetensors"))
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write_file(partial / INT8_WEIGHTS, safetensors.torch.save(weights))
+    logs = [path for path in (source / "log.jsonl", source.parent / "log.jsonl") if path.is_file()]
+    for path in [source / "config.json", source / "tokenizer.json", *logs[:1]]:
+        if path.is_file():
+            shutil.copyfile(path, partial / path.name)
+    os.replace(partial, out)
+    return out
+
+
+def shrink_command(run: Positional[Path], out: Positional[Path]) -> None:
+    """Store a model in a quarter of the space: matrices in 8 bits, with a scale for each row.
+
+    Args:
+        run: a run, or a checkpoint of minigpt.
+        out: the folder to write; it must not exist yet.
+    """
+    shrink(run, out)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(f"wrote {out}, {size / 1e6:.2f} MB; generate, evaluate and export read it like any checkpoint")

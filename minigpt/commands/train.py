@@ -1,0 +1,176 @@
+"""The commands that make a model: train one from nothing, fine-tune one that is trained."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from torch import nn
+from tyro.conf import Positional, arg
+
+from ..chat import CHAT_TOKENS, add_special_tokens
+from ..checkpoint import build, find_checkpoint, read_configs
+from ..config import LLAMA, MODERN, PRESETS, TrainConfig, preset
+from ..device import is_main_process
+from ..evaluate import bits_per_byte
+from ..lora import add_lora, save_lora
+from ..model import GPT, Encoder, Seq2Seq, TaskHead, XLNet
+from ..objectives import seq2seq_loss
+from ..tasks import TASKS, load_task
+from ..texts import split_documents
+from ..tokenizer import load_tokenizer
+from ..train import train
+from . import material
+from .use import load_any
+
+STYLES = {"gpt2": {}, "modern": MODERN, "llama": LLAMA}
+OBJECTIVES = {"clm": GPT, "mlm": Encoder, "plm": XLNet, "seq2seq": Seq2Seq, "chat": GPT}  # what each of them trains
+
+
+def train_command(
+    corpus: Positional[str] = "synthetic",
+    *,
+    text: Path | None = None,
+    objective: Literal[tuple(OBJECTIVES)] = "clm",
+    model: Literal[tuple(PRESETS)] = "nano",
+    style: Literal[tuple(STYLES)] = "gpt2",
+    tokenizer: str = "bpe",
+    vocab_size: int = 512,
+    block_size: int | None = None,
+    n_layer: int | None = None,
+    n_head: int | None = None,
+    n_embd: int | None = None,
+    dropout: float | None = None,
+    label_smoothing: float = 0.0,
+    max_length: int | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    config: Annotated[TrainConfig, arg(name="")] = TrainConfig(sample_every=250, save_every=250),
+) -> None:
+    """Train a model from nothing. With no arguments: a tiny GPT on a synthetic text that needs no download.
+
+    Args:
+        corpus: what to read: a corpus, by the name that `data list` shows, or for seq2seq and chat a task.
+        text: a text file of your own (UTF-8), instead of a corpus.
+        objective: what to learn. clm, the next token: a GPT; mlm, hidden tokens: an encoder, as BERT; plm, tokens in a
+            random order: an XLNet; seq2seq, to translate (en-es, zh-en): an encoder and a decoder; chat, the answers of
+            a task's conversations: a GPT.
+        model: the preset that gives the model its shape; the next options change parts of it.
+        style: the block's details: GPT-2's, a modern one's, or Llama's (page 4.2 explains them).
+        tokenizer: bpe, a byte-level BPE trained on this text; char, its characters; gpt2, GPT-2's own tokens; or a
+            folder or tokenizer.json to read one from.
+        vocab_size: how many tokens a BPE trained here has.
+        block_size: the longest context, in tokens.
+        n_layer: how many blocks.
+        n_head: attention heads in each block.
+        n_embd: width of the residual stream.
+        dropout: the part of the units dropped while training, against learning a small text by heart.
+        label_smoothing: seq2seq: this part of each target is spread over the vocabulary; 0.1 was used in 2017.
+        max_length: tasks: leave out examples whose source has more words (zh-en: characters).
+        out: the folder of the run; runs/CORPUS-MODEL when not given.
+        resume: go on from the newest checkpoint in `out`, with its model, tokenizer and settings (steps may grow);
+            name the same corpus and objective.
+        config: how to train.
+    """
+    out = out or Path("runs") / f"{text.stem if text else corpus}-{model}"
+    pairs = objective in ("seq2seq", "chat")
+    if pairs:
+        task = load_task(corpus, max_length)
+        parts = [task.train, task.validation]
+        train_texts, val_texts = ([f"{e.context}{e.source}\n{e.target}\n" for e in part] for part in parts)
+    else:
+        train_texts, val_texts = material.split_file(text) if text else split_documents(corpus)
+    if resume:
+        network, words, config = reopen(out, config)
+    else:
+        words = material.make_tokenizer(tokenizer, train_texts, val_texts, vocab_size)
+        shape = dict(block_size=block_size, n_layer=n_layer, n_head=n_head, n_embd=n_embd, dropout=dropout)
+        shape = {name: value for name, value in shape.items() if value is not None}
+        network = OBJECTIVES[objective](preset(model, vocab_size=words.vocab_size, **STYLES[style], **shape))
+    block_size = network.config.block_size
+    if objective == "seq2seq":
+        loss_fn, data = material.pair_material(words, block_size, parts, label_smoothing)
+    elif objective == "chat":
+        loss_fn, data = material.chat_material(words, block_size, parts)
+    else:
+        rows = [material.encode_documents(words, texts) for texts in (train_texts, val_texts)]
+        loss_fn, data = material.text_material(objective, words, block_size, rows)
+    if objective != "clm":
+        config = replace(config, sample_every=0)  # only a GPT writes from left to right
+    val_loss_fn = seq2seq_loss if objective == "seq2seq" else loss_fn  # without smoothing
+    last = carry_out(network, data, config, loss_fn, words, out, resume, val_loss_fn)
+    if objective == "clm" and "val_loss" in last:
+        bits = bits_per_byte(last["val_loss"], len(rows[1]) - 1, "".join(val_texts))
+        tell(f"{bits:.3f} bits per byte of validation text")
+
+
+def finetune_command(
+    folder: Positional[Path],
+    task: Positional[Literal[TASKS]],
+    *,
+    head: bool = False,
+    lora_rank: int = 0,
+    examples: int = 0,
+    max_length: int | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    config: Annotated[TrainConfig, arg(name="")] = TrainConfig(lr=5e-4, patience=3, save_every=250),
+) -> None:
+    """Go on training a model on a task: conversations whose answers it learns to give.
+
+    Args:
+        folder: the trained model: a run, a checkpoint, or a GPT-2 folder of Hugging Face's.
+        task: what to learn; `mixed` is an instruction set from all the others.
+        head: topics and qa: put a linear layer on the model that chooses a class or points at a span, instead of text.
+        lora_rank: above 0: train only two thin matrices of this rank beside each large one; 8 is common.
+        examples: learn from so many training examples only; 0 takes all.
+        max_length: leave out examples whose source has more words (zh-en: characters).
+        out: the folder of the run; runs/TASK when not given.
+        resume: go on from the newest checkpoint in `out`, with its model, tokenizer and settings (steps may grow).
+        config: how to train.
+    """
+    out = out or Path("runs") / task
+    chosen = load_task(task, max_length)
+    parts = [chosen.train[: examples or None], chosen.validation]
+    if resume:
+        network, words, config = reopen(out, config)
+    else:
+        network, words = load_any(folder)
+        words = add_special_tokens(network, words, CHAT_TOKENS)  # those that it does not have yet
+    if head:
+        loss_fn, data, outputs, pooling = material.head_material(task, words, network.config.block_size, parts)
+        network = network if resume else TaskHead(network, outputs, pooling)
+    else:
+        loss_fn, data = material.chat_material(words, network.config.block_size, parts)
+    if lora_rank and not resume:
+        add_lora(network, lora_rank, alpha=2.0 * lora_rank)
+    carry_out(network, data, replace(config, sample_every=0), loss_fn, words, out, resume)
+    if lora_rank and is_main_process():
+        tell(f"the adapter alone is in {save_lora(network, out / 'adapter.safetensors')}")
+
+
+def reopen(out: Path, config: TrainConfig) -> tuple[nn.Module, object, TrainConfig]:
+    """(model, tokenizer, settings) of the run in `out`; it may be given more steps."""
+    folder = find_checkpoint(out)
+    described, saved = read_configs(folder)
+    return build(described), load_tokenizer(folder), replace(saved, steps=max(saved.steps, config.steps))
+
+
+def carry_out(
+    network: nn.Module, data, config: TrainConfig, loss_fn, words, out: Path, resume: bool, val_loss_fn=None
+) -> dict:
+    """Train, say what happened, and return the log's last line."""
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    tell(f"{trained:,} parameters to train; the run is kept in {out}")
+    losses = dict(loss_fn=loss_fn, val_loss_fn=val_loss_fn)
+    last = train(network, *data, config, **losses, tokenizer=words, out=out, resume=resume)[-1]
+    if last.get("stopped") == "interrupted":
+        sys.exit(f"stopped after step {last['step']} and saved: the same command with --resume goes on from there")
+    if "val_loss" in last:
+        tell(f"validation loss {last['val_loss']:.4f} nats per token; saved in {out}")
+    return last
+
+
+def tell(words: str) -> None:
+    if is_main_process():
+        print(words)
