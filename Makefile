@@ -7,6 +7,9 @@ PY     := $(VENV)/bin/python
 BOOK   := _build/html/index.html
 PORT   ?= 8000
 
+MODELS := andersen shakespeare-char wikipedia en-es zh-en
+TRAIN  := $(PY) -m minigpt train
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help book models test test-fast test-long lab serve data data-all execute furniture mutants clean distclean \
@@ -40,11 +43,7 @@ execute: $(VENV)/installed ## run the notebooks again, in place, and store outpu
 furniture: $(VENV)/installed ## write the notebooks' header cards and references anew, without running them
 	$(PY) book/tools/execute.py --furniture $(NB)
 
-models: data ## train the book's models again (chapters/models; about half an hour on one core)
-	$(PY) -m minigpt train andersen --model micro --vocab-size 1024 --dropout 0.1 --steps 3000 --lr 3e-3 --warmup 100 \
-	    --eval-every 250 --save-every 500 --sample-every 1000 --sample-prompt "Once upon a time" --out runs/andersen
-	cp runs/andersen/step-3000/config.json runs/andersen/step-3000/model.safetensors \
-	    runs/andersen/step-3000/tokenizer.json runs/andersen/log.jsonl chapters/models/andersen/
+models: $(MODELS:%=model-%) ## train the book's models again (about two hours on one core; make model-NAME for one)
 
 test: lint unit notebooks fresh house browser ## everything that must hold: code, notebooks, book, browser
 	@echo; echo "Everything holds."
@@ -74,7 +73,7 @@ unit: $(VENV)/installed
 
 notebooks: data
 	$(PY) -m pytest -q -p no:cacheprovider --nbval-lax --nbval-cell-timeout=300 \
-	    --nbval-sanitize-with tests/nbval.cfg chapters
+	    --nbval-sanitize-with tests/nbval.cfg book/toolkit.ipynb chapters
 
 fresh:
 	rm -rf _build
@@ -91,6 +90,37 @@ chromium:
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
 	       && apt-get update -qq && apt-get install -y -qq chromium; } \
 	  || { echo "The browser tests need Chromium (Debian, Ubuntu: apt-get install chromium), or CHROMIUM=its path."; exit 1; }
+
+# The book's models: a run in runs/models, whose weights go to chapters/models in 8 bits (chapters/models/README.md).
+define ship
+	rm -rf runs/models/shipped
+	$(PY) -m minigpt shrink runs/models/$(1) runs/models/shipped
+	mkdir -p chapters/models/$(1) && cp runs/models/shipped/* chapters/models/$(1)/
+endef
+
+model-andersen: data
+	$(TRAIN) andersen --model micro --tokenizer chapters/models/andersen --dropout 0.1 --steps 3000 --lr 3e-3 --warmup 100 \
+	    --eval-every 250 --save-every 500 --sample-every 1000 --sample-prompt "Once upon a time" --out runs/models/andersen
+	$(call ship,andersen)
+
+model-wikipedia: data
+	$(TRAIN) wikipedia --model micro --style modern --n-layer 4 --n-embd 192 --n-head 6 --block-size 256 --vocab-size 2048 \
+	    --dropout 0.05 --steps 2000 --batch-size 16 --lr 3e-3 --warmup 100 --decay 0.5 --eval-every 250 --save-every 250 \
+	    --sample-every 500 --dtype float32 --out runs/models/wikipedia
+	$(call ship,wikipedia)
+
+model-en-es: data
+	$(PY) -m minigpt data fetch tatoeba-en-es
+	$(TRAIN) en-es $(TRANSLATOR) --vocab-size 4000 --max-length 8 --out runs/models/en-es
+	$(call ship,en-es)
+
+model-zh-en: data
+	$(TRAIN) zh-en $(TRANSLATOR) --vocab-size 5000 --max-length 16 --out runs/models/zh-en
+	$(call ship,zh-en)
+
+TRANSLATOR := --objective seq2seq --model micro --style modern --n-layer 2 --n-embd 192 --n-head 6 --block-size 64 \
+    --dropout 0.1 --label-smoothing 0.1 --steps 3000 --batch-size 64 --lr 3e-3 --warmup 200 --decay 0.6 \
+    --eval-every 500 --save-every 500 --dtype float32
 
 # One stamp file, so that a second call installs nothing.
 $(VENV)/installed: requirements.txt constraints.txt pyproject.toml

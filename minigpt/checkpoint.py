@@ -44,6 +44,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def to_json(value) -> bytes:
+    """JSON as it stands in a file: indented, UTF-8."""
     return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8")
 
 
@@ -123,7 +124,8 @@ def _latest(out: Path) -> Path | None:
         name = (out / "latest").read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         return None
-    return out / name if name and Path(name).name == name and (out / name).is_dir() else None
+    here = name.startswith("step-") and Path(name).name == name  # no way out of this folder
+    return out / name if here and (out / name).is_dir() else None
 
 
 def find_checkpoint(folder) -> Path:
@@ -137,6 +139,7 @@ def find_checkpoint(folder) -> Path:
 
 
 def read_json(path: Path) -> dict:
+    """The JSON object in a file; CheckpointError if there is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -149,6 +152,7 @@ def read_json(path: Path) -> dict:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors in a safetensors file; CheckpointError if it is missing or damaged."""
     try:
         return safetensors.torch.load_file(path)
     except FileNotFoundError:

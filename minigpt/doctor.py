@@ -22,6 +22,10 @@ NEEDED = {  # package: what for
     "jupyter-book": "make book",
     "nbval": "testing notebooks",
     "transformers": "page 5.1, bench",
+    "gguf": "SmolLM2",
+    "accelerate": "SmolLM2",
+    "sacrebleu": "BLEU and chrF",
+    "rouge-score": "ROUGE",
 }
 
 

@@ -43,6 +43,7 @@ VERBS = (
 
 
 def tale(noun, many: int, other, many_others: int, verb) -> str:
+    """A sentence whose verb agrees with its first noun, not with the nearer one."""
     return f"the {noun[many]} near the {other[many_others]} {verb[many]}"
 
 

@@ -40,10 +40,12 @@ CHAR_TO_BYTE = {char: byte for byte, char in BYTE_TO_CHAR.items()}
 
 
 def to_chars(token: bytes) -> str:
+    """A token's bytes, each as its visible character."""
     return "".join(BYTE_TO_CHAR[byte] for byte in token)
 
 
 def to_bytes(chars: str) -> bytes:
+    """The inverse of to_chars()."""
     return bytes(CHAR_TO_BYTE[char] for char in chars)
 
 

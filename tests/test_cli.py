@@ -68,6 +68,20 @@ def test_train_other_objectives(minigpt, tmp_path, objective, kind):
     assert kind in code  # it does not write from left to right
 
 
+def test_train_from_a_prepared_folder(minigpt, tmp_path):
+    (tmp_path / "books").mkdir()
+    for n in range(4):
+        (tmp_path / "books" / f"{n}.txt").write_text(f"This is book number {n}. " * 60, encoding="utf-8")
+    folder = tmp_path / "prepared"
+    options = ["--out", folder, "--vocab-size", 270, "--val-fraction", 0.3]
+    code, _ = minigpt("data", "prepare", tmp_path / "books", *options)
+    assert code is None
+    code, out = minigpt("train", folder, *SMALL, "--out", tmp_path / "run")
+    assert code is None and "validation loss" in out
+    assert minigpt("train", folder, "--out", tmp_path / "run", "--resume", "--steps", 6)[0] is None
+    assert "learns from a task" in minigpt("train", folder, "--objective", "chat", "--out", tmp_path / "other")[0]
+
+
 @pytest.fixture
 def tiny_tasks(monkeypatch):
     """load_task() without a corpus: every task has the same few examples."""

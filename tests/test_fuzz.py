@@ -19,7 +19,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from minigpt import __main__ as cli
 from minigpt.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from minigpt.commands.train import split_file
+from minigpt.commands.material import split_file
 from minigpt.config import GPTConfig, TrainConfig
 from minigpt.generate import generate
 from minigpt.hf import load_gpt2

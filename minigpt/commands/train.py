@@ -16,6 +16,7 @@ from ..evaluate import bits_per_byte
 from ..lora import add_lora, save_lora
 from ..model import GPT, Encoder, Seq2Seq, TaskHead, XLNet
 from ..objectives import seq2seq_loss
+from ..shards import open_shards
 from ..tasks import TASKS, load_task
 from ..texts import split_documents
 from ..tokenizer import load_tokenizer
@@ -50,7 +51,8 @@ def train_command(
     """Train a model from nothing. With no arguments: a tiny GPT on a synthetic text that needs no download.
 
     Args:
-        corpus: what to read: a corpus, by the name that `data list` shows, or for seq2seq and chat a task.
+        corpus: what to read: a corpus, by the name that `data list` shows; a folder that `data prepare` wrote; or, for
+            seq2seq and chat, a task.
         text: a text file of your own (UTF-8), instead of a corpus.
         objective: what to learn. clm, the next token: a GPT; mlm, hidden tokens: an encoder, as BERT; plm, tokens in a
             random order: an XLNet; seq2seq, to translate (en-es, zh-en): an encoder and a decoder; chat, the answers of
@@ -72,9 +74,14 @@ def train_command(
             name the same corpus and objective.
         config: how to train.
     """
-    out = out or Path("runs") / f"{text.stem if text else corpus}-{model}"
-    pairs = objective in ("seq2seq", "chat")
-    if pairs:
+    out = out or Path("runs") / f"{text.stem if text else Path(corpus).name}-{model}"
+    prepared = text is None and (Path(corpus) / "manifest.json").is_file()
+    if prepared:
+        *rows, words = open_shards(corpus)
+        if objective in ("seq2seq", "chat"):
+            tasks = ", ".join(TASKS)
+            raise ValueError(f"{corpus} holds a text, and {objective} learns from a task: name one of {tasks}")
+    elif objective in ("seq2seq", "chat"):
         task = load_task(corpus, max_length)
         parts = [task.train, task.validation]
         train_texts, val_texts = ([f"{e.context}{e.source}\n{e.target}\n" for e in part] for part in parts)
@@ -83,7 +90,8 @@ def train_command(
     if resume:
         network, words, config = reopen(out, config)
     else:
-        words = material.make_tokenizer(tokenizer, train_texts, val_texts, vocab_size)
+        if not prepared:
+            words = material.make_tokenizer(tokenizer, train_texts, val_texts, vocab_size)
         shape = dict(block_size=block_size, n_layer=n_layer, n_head=n_head, n_embd=n_embd, dropout=dropout)
         shape = {name: value for name, value in shape.items() if value is not None}
         network = OBJECTIVES[objective](preset(model, vocab_size=words.vocab_size, **STYLES[style], **shape))
@@ -93,13 +101,14 @@ def train_command(
     elif objective == "chat":
         loss_fn, data = material.chat_material(words, block_size, parts)
     else:
-        rows = [material.encode_documents(words, texts) for texts in (train_texts, val_texts)]
+        if not prepared:
+            rows = [material.encode_documents(words, texts) for texts in (train_texts, val_texts)]
         loss_fn, data = material.text_material(objective, words, block_size, rows)
     if objective != "clm":
         config = replace(config, sample_every=0)  # only a GPT writes from left to right
     val_loss_fn = seq2seq_loss if objective == "seq2seq" else loss_fn  # without smoothing
     last = carry_out(network, data, config, loss_fn, words, out, resume, val_loss_fn)
-    if objective == "clm" and "val_loss" in last:
+    if objective == "clm" and not prepared and "val_loss" in last:
         bits = bits_per_byte(last["val_loss"], len(rows[1]) - 1, "".join(val_texts))
         tell(f"{bits:.3f} bits per byte of validation text")
 
