@@ -103,6 +103,12 @@ model-andersen: data
 	    --eval-every 250 --save-every 500 --sample-every 1000 --sample-prompt "Once upon a time" --out runs/models/andersen
 	$(call ship,andersen)
 
+model-shakespeare-char: data
+	$(TRAIN) tiny-shakespeare --tokenizer char --model micro --dropout 0.05 --steps 2500 --batch-size 16 --lr 3e-3 \
+	    --warmup 100 --decay 0.5 --eval-every 125 --sample-every 500 --sample-prompt "ROMEO:" --sample-tokens 200 \
+	    --save-every 500 --dtype float32 --out runs/models/shakespeare-char
+	$(call ship,shakespeare-char)
+
 model-wikipedia: data
 	$(TRAIN) wikipedia --model micro --style modern --n-layer 4 --n-embd 192 --n-head 6 --block-size 256 --vocab-size 2048 \
 	    --dropout 0.05 --steps 2000 --batch-size 16 --lr 3e-3 --warmup 100 --decay 0.5 --eval-every 250 --save-every 250 \

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
-from furniture import MEASUREMENTS, ROOT, load_measurements, notebooks, read, refresh, with_data_table
+from furniture import MEASUREMENTS, ROOT, TABLES, load_measurements, notebooks, read, refresh, with_table
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -120,8 +120,8 @@ def main() -> int:
     parser.add_argument("paths", nargs="*", type=Path)
     parser.add_argument("--furniture", action="store_true", help="write cards and references, run nothing")
     arguments = parser.parse_args()
-    data_page = ROOT / "book" / "data.md"
-    write(data_page, with_data_table(data_page.read_text(encoding="utf-8")))
+    for name in TABLES:
+        write(ROOT / "book" / name, with_table(ROOT / "book" / name))
     for path in [path.resolve() for path in arguments.paths] or notebooks():
         if path not in notebooks():
             print(f"{path} is no notebook of _toc.yml; a page has to be in it.", file=sys.stderr)

@@ -18,6 +18,7 @@ import yaml
 from pybtex.database import Entry, Person, parse_file
 from pybtex.richtext import Text
 
+from minigpt.checkpoint import load_checkpoint
 from minigpt.corpora import CORPORA
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,10 @@ def chapter_pages() -> dict[str, Path]:
 
 
 def notebooks() -> list[Path]:
-    return [path for path in chapter_pages().values() if path.suffix == ".ipynb"]
+    """The notebooks of _toc.yml: those without a number, such as the tool kit, and then the numbered pages."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    plain = [ROOT / f"{chapter['file']}.ipynb" for part in toc["parts"] for chapter in part["chapters"]]
+    return [path for path in plain + list(chapter_pages().values()) if path.suffix == ".ipynb" and path.exists()]
 
 
 def read(path: Path):
@@ -151,10 +155,34 @@ def data_table() -> str:
     return "\n".join(lines)
 
 
-def with_data_table(page: str) -> str:
-    """The text of book/data.md with its table written anew."""
+def models_table() -> str:
+    """The table of book/models.md, from the weights, configurations and logs in chapters/models."""
+    titles = ("name", "a", "on", "parameters", "steps", "tokens/s", "validation loss", "size")
+    lines = [f"| {' | '.join(titles)} |", "|---|---|---|--:|--:|--:|--:|--:|"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for log in sorted((ROOT / "chapters" / "models").glob("*/log.jsonl")):
+        model, _ = load_checkpoint(log.parent)
+        told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        best = min(line["val_loss"] for line in told if "val_loss" in line)
+        size = sum(file.stat().st_size for file in log.parent.glob("model*.safetensors"))
+        speed = told[-1]["tokens_per_second"]
+        rule = re.search(rf"^model-{log.parent.name}:.*?\$\((?:TRAIN|TUNE)\) ([^\n\\]+?)(?= -)", makefile, re.M | re.S)
+        if not rule:
+            raise ValueError(f"The Makefile has no rule model-{log.parent.name}: every model can be trained again.")
+        lines.append(
+            f"| {log.parent.name} | {type(model).__name__} | {rule[1].split()[-1]} | {model.num_parameters():,} | "
+            f"{told[-1]['step']:,} | {speed:,} | {best:.3f} | {size / 1e6:.1f} MB |"
+        )
+    return "\n".join(lines)
+
+
+TABLES = {"data.md": data_table, "models.md": models_table}  # the pages of book/ whose table is generated
+
+
+def with_table(page: Path) -> str:
+    """The text of one of these pages with its table written anew."""
     table = re.compile(r"^\| name \|.*?(?=\n\n)", re.DOTALL | re.MULTILINE)
-    return table.sub(lambda _: data_table(), page, count=1)
+    return table.sub(lambda _: TABLES[page.name](), page.read_text(encoding="utf-8"), count=1)
 
 
 def refresh(path: Path, notebook) -> None:

@@ -1,5 +1,6 @@
 """The house itself: the Makefile says what it offers, the data page what is used, the bibliography what is cited."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import lab
 import pytest
 from pybtex.database import parse_file
 
+from minigpt.config import TrainConfig
 from minigpt.corpora import CORPORA
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,10 +44,34 @@ def test_a_missing_python_is_told_so(tmp_path):
     assert answer.returncode != 0 and "install Python 3.11 or newer" in answer.stdout
 
 
-def test_the_data_page_lists_what_minigpt_knows():
-    page = (ROOT / "book" / "data.md").read_text(encoding="utf-8")
-    assert furniture.with_data_table(page) == page, "run `make furniture`"
-    assert furniture.data_table() in page
+@pytest.mark.parametrize("name", furniture.TABLES)
+def test_generated_tables_are_fresh(name):
+    page = ROOT / "book" / name
+    assert furniture.with_table(page) == page.read_text(encoding="utf-8"), "run `make furniture`"
+    assert furniture.TABLES[name]() in page.read_text(encoding="utf-8")
+
+
+def test_the_books_models_are_small_and_can_be_trained_again():
+    folders = [path.parent for path in (ROOT / "chapters" / "models").glob("*/config.json")]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    listed = set(re.search(r"^MODELS := (.+)$", makefile, re.M)[1].split())
+    assert listed == {folder.name for folder in folders}
+    weights = [file for folder in folders for file in folder.glob("*.safetensors")]
+    assert all(file.stat().st_size <= 6e6 for file in weights) and sum(f.stat().st_size for f in weights) <= 25e6
+    for folder in folders:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        log = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+        command = ["make", "-n", f"model-{folder.name}"]
+        asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert log[-1]["step"] == config["train"]["steps"] or "stopped" in log[-1]
+        for option in ("steps", "lr", "batch_size"):  # what the Makefile says is what was done
+            default = TrainConfig() if "minigpt train" in asked.stdout else None
+            value = config["train"][option]
+            told = re.search(rf"--{option.replace('_', '-')} (\S+)", asked.stdout)
+            if told:
+                assert float(told[1]) == value, (folder.name, option)
+            elif default:
+                assert getattr(default, option) == value, (folder.name, option)
 
 
 def test_the_licence_names_every_text_that_keeps_its_own():
