@@ -134,7 +134,7 @@ def _more_rows(weight: Tensor, count: int) -> nn.Parameter:
 class _Rows:
     """What the datasets below share: rows of different lengths, from which batches are drawn and filled up.
 
-    To waste little on padding, sample() draws the rows of eight batches, sorts them by length and keeps one batch's
+    To waste little on padding, sample() draws the rows of 32 batches, sorts them by length and keeps one batch's
     worth at random: every row is as likely as before, and a batch holds rows of similar length.
     """
 
@@ -151,9 +151,9 @@ class _Rows:
 
     def sample(self, batch_size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """A random batch of `batch_size` rows, with replacement."""
-        drawn = torch.randint(len(self.rows), (8 * batch_size,), generator=generator)
-        drawn = drawn[self.lengths[drawn].argsort(stable=True)].view(8, batch_size)
-        return self.collate(drawn[torch.randint(8, (), generator=generator)])
+        drawn = torch.randint(len(self.rows), (32 * batch_size,), generator=generator)
+        drawn = drawn[self.lengths[drawn].argsort(stable=True)].view(32, batch_size)
+        return self.collate(drawn[torch.randint(32, (), generator=generator)])
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, ...]]:
         """Every row once, from short to long, in batches of at most `batch_size`."""
@@ -203,7 +203,7 @@ class PairDataset(_Rows):
 
     pairs: (source ids, target ids). The decoder reads `begin` and then the target, and says the target and then
     `end`; the two may be the same token, as in BART. A pair with a side longer than block_size is left out, with a
-    warning. On 20,000 pairs of "en-es" and B = 32, padding is 5 % of the tokens; of batches drawn blindly, 32 %.
+    warning. Of 20,000 pairs of "en-es" in batches of 32, 19 % of the tokens are padding; drawn blindly, 54 %.
     """
 
     def __init__(self, pairs: Iterable[tuple[Sequence[int], Sequence[int]]], block_size: int, begin: int, end: int):

@@ -76,13 +76,15 @@ class Question:
 def context_of(article: Article) -> str:
     """The introduction; a person's years, which the data set took out of it, stand again behind the name.
 
-    Wikipedia writes "Alvar Aalto (1898–1976) was …"; in the data, the years are left in the description only.
+    Wikipedia writes "Alvar Aalto (1898–1976) was …"; in the data, the years are left in the description only. Where
+    that has several brackets, the years are those of reigns; a band's are not a life's.
     """
     years = re.search(r"\((\d{3,4}–\d{3,4}|born \d{4})\)$", article.description)
     name = re.match(r"[^,(\n]{2,80}?(?=,| was | is )", article.text)
-    if article.topic != "People" or not years or not name:
+    alive = article.topic == "People" and not re.search(r"\(.*\(|\b(?:band|duo|group)\b", article.description)
+    if not alive or not years or not name:
         return article.text
-    return f"{name[0]} {years[0]}{article.text[name.end() :]}"
+    return f"{name[0].rstrip()} {years[0]}{article.text[name.end() :]}"
 
 
 def make_questions(article: Article) -> list[Question]:
@@ -113,10 +115,10 @@ def make_questions(article: Article) -> list[Question]:
                 return match
         return None
 
-    if article.topic == "People":
-        add("born", re.search(r"\((?:born )?(\d{3,4})\b", first[:120]))
-        add("died", re.search(r"\(\d{3,4}–(\d{3,4})\)", first[:120]))
-    else:
+    if context != article.text:
+        add("born", re.search(r"\((?:born )?(\d{3,4})\b", context))
+        add("died", re.search(r"\(\d{3,4}–(\d{3,4})\)", context))
+    if article.topic != "People":
         _ask_about_works_and_deeds(add, first, states)
     if article.topic == "Geography":
         add(
@@ -195,7 +197,7 @@ def _ask_what_it_is(add, first: str, name: str, person: bool) -> None:
     aside = r"(?: \([^)]*\))?(?:, [^.;()]{1,80},)?"
     kind = re.match(
         rf"((?:An? |The )?[^.,;()]{{2,60}}?){aside} (is|are|was|were) ({word}(?: {word}){{1,11}})"
-        rf"(?<! and)(?<! or)(?= {stop}|[.,;])",
+        rf"(?<! and)(?<! or)(?<! of)(?<! the)(?= {stop}|[.,;])",
         first,
     )
     if kind and kind[3].split()[0] in ("a", "an", "the") and len(kind[3].split()) < 3:

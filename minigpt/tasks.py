@@ -10,6 +10,7 @@ import ast
 import random
 import re
 import textwrap
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from .chat import Message, ask
@@ -277,23 +278,35 @@ def _same_code(text: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 def _mixed() -> tuple[list[list[Example]], tuple[str, ...]]:
     """At most 3,000 training examples of each task, 100 for validation and 100 for test, shuffled together; of one
-    kind of question no more than 500, so that "What is …?" does not drown the others."""
+    kind of question no more than a sixth, so that "What is …?" does not drown the others. Closed-book tests ask only
+    facts that are trained here."""
     dice, parts, corpora = random.Random(0), ([], [], []), []
     for name in TASKS[:-1]:
         task = load_task(name)
         corpora += [corpus for corpus in task.corpora if corpus not in corpora]
-        for part, examples, most in zip(parts, (task.train, task.validation, task.test), (3000, 100, 100), strict=True):
-            kinds: dict[str, int] = {}
-            chosen = []
-            for example in dice.sample(examples, len(examples)):
-                kinds[example.kind] = kinds.get(example.kind, 0) + 1
-                if len(chosen) < most and (not example.kind or kinds[example.kind] <= most // 6):
-                    chosen.append(example)
-            for example in chosen:
-                if name != "chitchat":
-                    prompt = _prompt(dice.choice(PROMPTS[name]), example.source, example.title, example.context)
-                    example = replace(example, messages=ask(prompt, example.target))
-                part.append(replace(example, kind=name))
+        chosen = [_choose(task.train, 3000, dice)]
+        trained = {(e.title, e.kind) for e in chosen[0]}
+        for part in (task.validation, task.test):
+            known = [e for e in part if name != "closed-book" or (e.title, e.kind) in trained]
+            chosen.append(_choose(known, 100, dice))
+        for part, examples in zip(parts, chosen, strict=True):
+            part += [_reworded(name, example, dice) for example in examples]
     for part in parts:
         dice.shuffle(part)
     return list(parts), tuple(corpora)
+
+
+def _choose(examples: list[Example], most: int, dice: random.Random) -> list[Example]:
+    chosen, kinds = [], Counter()
+    for example in dice.sample(examples, len(examples)):
+        kinds[example.kind] += 1
+        if not example.kind or kinds[example.kind] <= most // 6:
+            chosen.append(example)
+    return chosen[:most]
+
+
+def _reworded(name: str, example: Example, dice: random.Random) -> Example:
+    if name == "chitchat":
+        return replace(example, kind=name)
+    prompt = _prompt(dice.choice(PROMPTS[name]), example.source, example.title, example.context)
+    return replace(example, kind=name, messages=ask(prompt, example.target))

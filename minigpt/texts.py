@@ -12,6 +12,7 @@ import os
 import random
 import re
 import sysconfig
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,35 +87,48 @@ def split_documents(name: str, fraction: float = 0.1) -> tuple[list[str], list[s
     if len(documents) == 1:
         cut = round(len(documents[0]) * (1 - fraction))
         return [documents[0][:cut]], [documents[0][cut:]]
+    cut = _cut(documents, fraction)
+    return documents[:cut], documents[cut:]
+
+
+def _cut(documents: list[str], fraction: float = 0.1) -> int:
+    """How many of the documents are for training, so that the others have about `fraction` of all characters."""
     total, before, cuts = sum(map(len, documents)), 0, []
     for i, document in enumerate(documents[:-1], start=1):
         before += len(document)
         cuts.append((abs(before / total - (1 - fraction)), i))
-    cut = min(cuts)[1]
-    return documents[:cut], documents[cut:]
+    return min(cuts)[1]
 
 
 def split_articles() -> tuple[list[Article], list[Article], list[Article]]:
     """(training, validation, test) articles. The last two share the validation part of load_split("wikipedia"),
     so that a model that was pre-trained on the training part has read no article of theirs."""
-    return _three_parts("wikipedia", _shuffled(load_articles()))
+    return _three_parts(_shuffled(load_articles()), _article_text)
 
 
 def split_conversations() -> tuple[list[list[str]], list[list[str]], list[list[str]]]:
     """(training, validation, test) conversations, cut where load_split("chitchat") cuts."""
-    return _three_parts("chitchat", _shuffled(load_conversations()))
+    return _three_parts(_shuffled(load_conversations()), _conversation_text)
 
 
 def split_modules() -> tuple[list[str], list[str], list[str]]:
     """(training, validation, test) sources of Python's standard library, cut where load_split("python") cuts."""
-    return _three_parts("python", _python())
+    return _three_parts(_python(), str)
 
 
-def _three_parts(name: str, items: list) -> tuple[list, list, list]:
-    """The items behind the documents of a corpus, in their order: the documents for validation are cut in half."""
-    cut = len(split_documents(name)[0])
+def _three_parts(items: list, text: Callable[[object], str]) -> tuple[list, list, list]:
+    """The items behind a corpus's documents; those of the documents for validation are cut in half."""
+    cut = _cut([text(item) for item in items])
     middle = (cut + len(items)) // 2
     return items[:cut], items[cut:middle], items[middle:]
+
+
+def _article_text(article: Article) -> str:
+    return f"{article.title}\n{article.text}\n"
+
+
+def _conversation_text(turns: list[str]) -> str:
+    return "".join(f"{turn}\n" for turn in turns)
 
 
 def load_documents(name: str) -> list[str]:
@@ -124,9 +138,9 @@ def load_documents(name: str) -> list[str]:
         "tiny-shakespeare": lambda: _plays(TINY_SHAKESPEARE),
         "shakespeare": _plays,
         "andersen": _tales,
-        "wikipedia": lambda: [f"{article.title}\n{article.text}\n" for article in _shuffled(load_articles())],
+        "wikipedia": lambda: [_article_text(article) for article in _shuffled(load_articles())],
         "bible": lambda: [_bible()],
-        "chitchat": lambda: ["".join(f"{turn}\n" for turn in turns) for turns in _shuffled(load_conversations())],
+        "chitchat": lambda: [_conversation_text(turns) for turns in _shuffled(load_conversations())],
         "recipes": lambda: _shuffled(_recipes()),
         "wikitext-2": lambda: [_wikitext("train")],
         "python": _python,

@@ -27,8 +27,8 @@ from minigpt.model import GPT, Encoder, Seq2Seq, TaskHead
 from minigpt.objectives import classification_loss, clm_loss, seq2seq_loss, span_loss
 from minigpt.tokenizer import IM_END, IM_START, BPETokenizer, CharTokenizer
 
-TEXT = "user\nassistant\nsystem\nHow are you? I am fine, thank you. What is a tuna? Die Größe 你好 <|>_" * 3
-BPE = BPETokenizer.train(TEXT, 330, CHAT_TOKENS)
+TEXT = "user\nassistant\nsystem\nHow are you? You: I am Fine, fine, thank you. What is a tuna? Die Größe 你好 <|>_" * 3
+BPE = BPETokenizer.train(TEXT, 310, CHAT_TOKENS)
 CHARS = CharTokenizer.train(TEXT, CHAT_TOKENS)
 TALK = [
     {"role": "system", "content": "You are fine."},
@@ -135,7 +135,7 @@ def test_a_tokenizer_without_the_tokens_is_told_the_remedy():
 
 
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("trained", [BPETokenizer.train(TEXT, 300), CharTokenizer.train(TEXT)], ids=["bpe", "chars"])
+@pytest.mark.parametrize("trained", [BPETokenizer.train(TEXT, 290), CharTokenizer.train(TEXT)], ids=["bpe", "chars"])
 def test_new_tokens_hardly_change_a_trained_model(tied, trained):
     model = small_gpt(vocab_size=trained.vocab_size, tied=tied)
     ids = torch.randint(trained.vocab_size, (2, 9))
@@ -198,7 +198,7 @@ def test_packed_loss_equals_unpacked_and_no_example_sees_another(positions):
         clm_loss(model, (torch.tensor([ids]), torch.tensor([targets]))) * sum(t != IGNORE for t in targets)
         for ids, targets in examples
     ]
-    mean = float(sum(alone)) / sum(t != IGNORE for _, targets in examples for t in targets)
+    mean = sum(loss.item() for loss in alone) / sum(t != IGNORE for _, targets in examples for t in targets)
     assert evaluate_loss(model, packed, batch_size=2) == pytest.approx(mean, abs=1e-5)
     assert evaluate_loss(model, unpacked, batch_size=4) == pytest.approx(mean, abs=1e-5)
 
@@ -248,8 +248,8 @@ def test_pairs_for_a_translator():
     assert inputs[1 - i].tolist() == [1, 8, 0, 0] and targets[1 - i].tolist() == [8, 2, IGNORE, IGNORE]
     model = small_gpt(Seq2Seq, vocab_size=16, block_size=8)
     alone = PairDataset(pairs[:2], 4, begin=1, end=2)
-    together = float(seq2seq_loss(model, next(alone.batches(2))))
-    one, two = (float(seq2seq_loss(model, batch)) for batch in alone.batches(1))
+    together = seq2seq_loss(model, next(alone.batches(2))).item()
+    one, two = (seq2seq_loss(model, batch).item() for batch in alone.batches(1))
     short_first = (2 * one + 4 * two) / 6 if len(next(alone.batches(1))[3][0]) == 2 else (4 * one + 2 * two) / 6
     assert together == pytest.approx(short_first, abs=1e-5)
 

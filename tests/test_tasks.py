@@ -1,6 +1,7 @@
 """The ready tasks: fixed splits without leaks, questions whose answers stand in the text, code that parses."""
 
 import ast
+import functools
 import re
 
 import pytest
@@ -22,11 +23,17 @@ def needs(*names):
 
 @pytest.fixture(scope="module")
 def loaded():
-    found = {}
-    return lambda name: found.setdefault(name, load_task(name))
+    """load_task(), which remembers; also where the mixture loads the other tasks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks, "load_task", functools.cache(load_task))
+        yield tasks.load_task
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(*NEEDS.get(name, []))) for name in TASKS])
+SLOW = ("python", "en-es", "chitchat", "mixed")  # 2 to 20 seconds to load; the code they share runs in quick tests too
+ALL = [pytest.param(n, marks=[needs(*NEEDS.get(n, [])), *[pytest.mark.long] * (n in SLOW)]) for n in TASKS]
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_every_example_is_a_conversation(loaded, name):
     task = loaded(name)
     assert task.name == name and all(CORPORA[corpus].licence for corpus in task.corpora)
@@ -44,7 +51,7 @@ def test_unknown_names_and_lengths():
     with pytest.raises(ValueError, match="no task 'summarise'; choose one of: describe, topics"):
         load_task("summarise")
     with pytest.raises(ValueError, match="source of at most 0: use a larger max_length"):
-        load_task("zh-en", max_length=0)
+        load_task("topics", max_length=0)
 
 
 def test_a_missing_corpus_says_how_to_get_it(monkeypatch, tmp_path):
@@ -67,6 +74,7 @@ def test_articles_of_a_test_were_never_read():
     assert len({a.title for part in (train, validation, test) for a in part}) == len(train + validation + test)
 
 
+@pytest.mark.long
 @needs("chitchat")
 def test_conversations_of_a_test_were_never_read():
     unread = load_split("chitchat")[1]
@@ -75,6 +83,7 @@ def test_conversations_of_a_test_were_never_read():
     assert len(train) > 8 * len(validation + test)
 
 
+@pytest.mark.long
 def test_modules_of_a_test_were_never_read():
     unread = load_split("python")[1]
     assert all(source in unread for part in split_modules()[1:] for source in part)
@@ -84,7 +93,7 @@ def letters(sentence):
     return re.sub(r"[\W_]", "", sentence).casefold() or sentence
 
 
-@pytest.mark.parametrize("name", [pytest.param("en-es", marks=needs("tatoeba-en-es")), "zh-en"])
+@pytest.mark.parametrize("name", [pytest.param("en-es", marks=[needs("tatoeba-en-es"), pytest.mark.long]), "zh-en"])
 def test_no_sentence_recurs_across_a_translation_split(loaded, name):
     task = loaded(name)
     parts = (task.train, task.validation, task.test)
@@ -127,7 +136,7 @@ def test_descriptions_ask_for_nothing_the_text_cannot_tell(loaded):
 
 
 MADE = [
-    ("Ada Byron", "Ada King, Countess of Lovelace, was an English mathematician and writer known for work on engines.",
+    ("Ada King", "Ada King, Countess of Lovelace, was an English mathematician and writer known for work on engines.",
      "English mathematician (1815–1852)", "People",
      {"born": "1815", "died": "1852", "who": "an English mathematician and writer"}),
     ("Ada Yonath", "Ada Yonath is an Israeli crystallographer.", "Israeli scientist (born 1939)", "People",
@@ -137,7 +146,8 @@ MADE = [
      {"where": "northern Kansas, United States", "population": "1,234,567", "when": "1900"}),
     ("Utopia", "Utopia is a country. Its capital and largest city is Port Moresby. It lies far away.",
      "Country in nowhere", "Geography", {"capital": "Port Moresby"}),
-    ("Amaurot", "Amaurot is the capital and largest city of Utopia.", "City", "Geography", {"capital of": "Utopia"}),
+    ("Amaurot", "Amaurot is the capital and largest city of Utopia.", "City", "Geography",
+     {"capital of": "Utopia", "where": "Utopia"}),
     ("Sahel", "Sahel is the belt that lies south of the Sahara.", "Region", "Geography", {}),
     ("Emma (novel)", "Emma is a 1815 novel written by the English author J. R. R. Austen. It is long.", "Novel", "Arts",
      {"by whom": "J. R. R. Austen", "when": "1815"}),
@@ -161,6 +171,11 @@ def test_rules_find_what_they_should_and_nothing_else(title, text, description, 
 def test_years_stand_again_behind_the_name():
     article = Article("Abu Bakr", "Abu Bakr, born Abd Allah, was a companion.", "First caliph (573–634)", "People")
     assert context_of(article) == "Abu Bakr (573–634), born Abd Allah, was a companion."
+    king = Article("Vasa", "Vasa was a king.", "King of Poland (1587–1632), King of Sweden (1592–1599)", "People")
+    band = Article("Nirvana", "Nirvana was an American rock band.", "American rock band (1987–1994)", "People")
+    for article in (king, band):  # neither bracket is a life
+        assert context_of(article) == article.text
+        assert not {q.kind for q in make_questions(article)} & {"born", "died"}
     assert context_of(Article("X", "X was a war.", "War (1914–1918)", "History")) == "X was a war."
 
 
@@ -234,6 +249,7 @@ def test_functions_become_prompt_and_body():
     assert example.target == "    # width times height\n    return (self.w\n            * self.h)\n"
 
 
+@pytest.mark.long
 def test_every_completion_parses(loaded):
     task = loaded("python")
     for example in (*task.train, *task.validation, *task.test):
@@ -241,12 +257,15 @@ def test_every_completion_parses(loaded):
         assert example.target.count("\n") <= 20
 
 
+@pytest.mark.long
 @needs("tatoeba-en-es", "chitchat")
 def test_the_mixture_holds_every_task_in_several_wordings(loaded):
     task = loaded("mixed")
     for part, most in ((task.train, 3000), (task.test, 100)):
         kinds = [e.kind for e in part]
         assert set(kinds) == set(TASKS) - {"mixed"} and max(map(kinds.count, set(kinds))) <= most
+    facts = {(e.title, e.target) for e in task.train if e.kind == "closed-book"}
+    assert all((e.title, e.target) in facts for e in task.test if e.kind == "closed-book")
     openings = {e.messages[0]["content"].replace(e.source, "") for e in task.train if e.kind == "en-es"}
     assert len(openings) == 3
     assert not {e.title for e in task.train if e.kind == "qa"} & {e.title for e in task.test if e.kind == "qa"}

@@ -34,6 +34,7 @@ def evaluate_command(
     task: str | None = None,
     stride: int | None = None,
     limit: int | None = None,
+    max_length: int | None = None,
     max_new_tokens: int = 64,
     batch_size: int = 16,
     out: Path | None = None,
@@ -48,6 +49,7 @@ def evaluate_command(
         task: the test part of a task: describe, topics, en-es, zh-en, qa, closed-book, chitchat, python or mixed.
         stride: tokens between the windows of a text; half of the context when not given. Smaller: more context, slower.
         limit: read only so many characters of the text, or so many examples of the task.
+        max_length: tasks: leave out examples whose source has more words (zh-en: characters).
         max_new_tokens: the longest answer to a task, in tokens; never more than half of the model's context.
         batch_size: how many windows or examples go through the model at once.
         out: a JSON file for the results and, of a task, the answers.
@@ -64,7 +66,7 @@ def evaluate_command(
                               "measured here")  # fmt: skip
     results = {"model": str(folder)}
     if task is not None:
-        examples = load_task(task).test[:limit]
+        examples = load_task(task, max_length).test[:limit]
         results |= {"task": task, "examples": len(examples)}
         said = answers(model, words, examples, max_new_tokens, batch_size)
         if type(model) is GPT:
