@@ -7,8 +7,9 @@ PY     := $(VENV)/bin/python
 BOOK   := _build/html/index.html
 PORT   ?= 8000
 
-MODELS := andersen shakespeare-char wikipedia en-es zh-en
+MODELS := andersen shakespeare-char wikipedia describe en-es zh-en
 TRAIN  := $(PY) -m minigpt train
+TUNE   := $(PY) -m minigpt finetune
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -104,9 +105,9 @@ model-andersen: data
 	$(call ship,andersen)
 
 model-shakespeare-char: data
-	$(TRAIN) tiny-shakespeare --tokenizer char --model micro --dropout 0.05 --steps 2500 --batch-size 16 --lr 3e-3 \
-	    --warmup 100 --decay 0.5 --eval-every 125 --sample-every 500 --sample-prompt "ROMEO:" --sample-tokens 200 \
-	    --save-every 500 --dtype float32 --out runs/models/shakespeare-char
+	$(TRAIN) tiny-shakespeare --tokenizer char --model micro --style modern --dropout 0.05 --steps 2000 --batch-size 24 \
+	    --lr 4e-3 --warmup 100 --decay 0.6 --eval-every 150 --sample-every 0 --save-every 500 --dtype float32 \
+	    --out runs/models/shakespeare-char
 	$(call ship,shakespeare-char)
 
 model-wikipedia: data
@@ -114,6 +115,21 @@ model-wikipedia: data
 	    --dropout 0.05 --steps 2000 --batch-size 16 --lr 3e-3 --warmup 100 --decay 0.5 --eval-every 250 --save-every 250 \
 	    --sample-every 500 --dtype float32 --out runs/models/wikipedia
 	$(call ship,wikipedia)
+
+model-describe: data
+	$(TUNE) chapters/models/wikipedia describe $(SHORT) --steps 600 --lr 1e-3 --out runs/models/describe
+	$(call ship,describe)
+	$(TUNE) chapters/models/wikipedia describe $(SHORT) --steps 200 --lr 3e-3 --lora-rank 8 --out runs/models/describe-lora
+	$(TRAIN) describe --objective chat --model micro --style modern --n-layer 4 --n-embd 192 --n-head 6 --block-size 256 \
+	    --dropout 0.05 --tokenizer chapters/models/wikipedia $(SHORT) --steps 300 --lr 1e-3 --out runs/models/describe-scratch
+	cp runs/models/describe-lora/adapter.safetensors chapters/models/describe/lora-adapter.safetensors
+	cp runs/models/describe-lora/log.jsonl chapters/models/describe/lora-log.jsonl
+	cp runs/models/describe-scratch/log.jsonl chapters/models/describe/from-nothing-log.jsonl
+	$(PY) -m minigpt evaluate chapters/models/describe $(JUDGE) --out chapters/models/describe/predictions.json
+	$(PY) -m minigpt evaluate runs/models/describe-lora $(JUDGE) --out chapters/models/describe/lora-predictions.json
+
+SHORT := --batch-size 8 --warmup 30 --eval-every 100 --max-length 80 --dtype float32 --save-every 0
+JUDGE := --task describe --max-length 80 --max-new-tokens 24 --batch-size 32
 
 model-en-es: data
 	$(PY) -m minigpt data fetch tatoeba-en-es

@@ -181,12 +181,21 @@ EXAMPLES = [Example(s, t, ask(s, t), (t, "hello"), context=s) for s, t in [("Hel
     ],
 )
 def test_evaluate_a_task(minigpt, folder, tmp_path, monkeypatch, task, wanted):
-    monkeypatch.setattr(evaluate, "load_task", lambda name: Task(name, [], [], EXAMPLES, ()))
+    monkeypatch.setattr(evaluate, "load_task", lambda name, max_length: Task(name, [], [], EXAMPLES, ()))
     out = tmp_path / "results.json"
     assert minigpt("evaluate", folder, "--task", task, "--max-new-tokens", 4, "--out", out)[0] is None
     results = json.loads(out.read_text(encoding="utf-8"))
     assert set(results) == wanted | {"model", "task", "examples", "loss", "answers"}
     assert [a["source"] for a in results["answers"]] == ["Hello", "you"]
+
+
+def test_evaluate_passes_max_length_on(minigpt, folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        evaluate, "load_task", lambda *given: asked.append(given) or Task(given[0], [], [], EXAMPLES, ())
+    )
+    minigpt("evaluate", folder, "--task", "describe", "--max-length", 7, "--max-new-tokens", 2)
+    assert asked == [("describe", 7)]
 
 
 def test_answers_are_what_greedy_generation_says():
@@ -213,7 +222,7 @@ def test_scores_of_a_task_are_the_metrics_own():
 def test_a_translator_is_asked_through_its_encoder(minigpt, tmp_path, monkeypatch):
     model = make(Seq2Seq)
     save_checkpoint(tmp_path / "run", 1, model, WORDS)
-    monkeypatch.setattr(evaluate, "load_task", lambda name: Task(name, [], [], EXAMPLES, ()))
+    monkeypatch.setattr(evaluate, "load_task", lambda name, max_length: Task(name, [], [], EXAMPLES, ()))
     code, out = minigpt("evaluate", tmp_path / "run", "--task", "en-es", "--max-new-tokens", 5)
     assert code is None and "bleu" in out
     for p in model.parameters():
