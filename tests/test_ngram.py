@@ -31,7 +31,7 @@ def test_kneser_ney_by_hand():
     assert (model.often[1].discount, model.varied[0].discount) == (0.75, 0.5)
     after_any = (1 - 0.5 + 0.5 * 5 * (1 / 6)) / 7  # b; 5 kinds, 7 pairs in all, 6 characters: a b c x y z
     assert model.probabilities("a", "b")[1] == pytest.approx((2 - 0.75 + 0.75 * 2 * after_any) / 3)
-    assert model.probabilities("a", "x")[1] == pytest.approx(0.75 * 2 / 3 * (0.5 * 5 * (1 / 6)) / 7)  # x: never after one
+    assert model.probabilities("a", "x")[1] == pytest.approx(0.75 * 2 / 3 * (0.5 * 5 * (1 / 6)) / 7)  # never seen
 
 
 def test_the_discount_is_the_estimate_of_ney_and_others():

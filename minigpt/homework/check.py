@@ -56,10 +56,10 @@ class Result:
 
 
 def load_exercise(exercise_id: str) -> Exercise | ValueExercise:
-    """The exercise called `exercise_id`, for example "4.1.2". Raises ValueError if there is none."""
+    """The exercise called `exercise_id`, for example "4.1.2"; "0.2" is of the tool kit. ValueError if there is none."""
     page = str(exercise_id).rpartition(".")[0]
     name = f"exercises_{page.replace('.', '_')}"
-    if not re.fullmatch(r"\d+\.\d+", page) or not Path(__file__).with_name(f"{name}.py").exists():
+    if not re.fullmatch(r"0|\d+\.\d+", page) or not Path(__file__).with_name(f"{name}.py").exists():
         raise ValueError(f"there is no exercise {exercise_id!r}: ids look like '4.1.2', page and number.")
     found = {e.id: e for e in importlib.import_module(f"minigpt.homework.{name}").EXERCISES}
     if exercise_id not in found:
@@ -85,10 +85,12 @@ def grade(exercise: Exercise | ValueExercise, answer: Any, seed: int = 0) -> Res
 
 
 def is_open(answer: Any) -> bool:
+    """Whether the learner has not answered yet."""
     return answer is None or answer is ... or answer is NotImplemented
 
 
 def unanswered(exercise: Exercise | ValueExercise) -> Result:
+    """The result of an exercise without an answer."""
     return Result("unanswered", f"{exercise.id} {exercise.title}: not answered yet.")
 
 
@@ -96,6 +98,7 @@ def unanswered(exercise: Exercise | ValueExercise) -> Result:
 
 
 def grade_value(exercise: ValueExercise, answer: Any) -> Result:
+    """Compare an answer with the right value and with the mistakes that the exercise knows."""
     title, value, right = f"{exercise.id} {exercise.title}", plain(answer), plain(exercise.answer)
     if kind(value) != kind(right):
         return Result("wrong", f"{title}: not yet.\n  You gave {shown(answer)}; the answer is {kind(right)}.")
@@ -117,6 +120,7 @@ def plain(value: Any) -> Any:
 
 
 def kind(value: Any) -> str:
+    """What sort of answer a value is, in words."""
     if isinstance(value, bool):
         return "True or False"
     if isinstance(value, int | float):
@@ -141,6 +145,7 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def grade_function(exercise: Exercise, answer: Any, seed: int) -> Result:
+    """Run a learner's function beside ours on many cases, and say what its first wrong output looks like."""
     title = f"{exercise.id} {exercise.title}"
     if not callable(answer):
         said = f"You gave {shown(answer)}. Give the function itself, by its name, without calling it."
@@ -234,10 +239,12 @@ def as_tensor(value: Any) -> Tensor | None:
 
 
 def shape(value: Any) -> str:
+    """A tensor's shape; of anything else, the value."""
     return str(tuple(value.shape)) if hasattr(value, "shape") else shown(value)
 
 
 def describe(value: Any) -> str:
+    """What a function returned, in words."""
     if value is None:
         return "None (is there a return?)"
     if isinstance(value, tuple):
@@ -255,10 +262,12 @@ def shown(value: Any) -> str:
 
 
 def round_all(value):
+    """Nested lists of numbers, each rounded to two decimals."""
     return [round_all(v) for v in value] if isinstance(value, list) else round(value, 2)
 
 
 def small(case: tuple) -> bool:
+    """Whether a case is small enough to be shown in full."""
     return sum(v.numel() for v in case if isinstance(v, Tensor)) <= 60
 
 
