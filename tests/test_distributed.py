@@ -1,4 +1,4 @@
-"""Several processes under torchrun, here two with gloo on the CPU: they train what one process would, and end clearly."""
+"""Several processes under torchrun, two with gloo on the CPU: they train what one would, and end with a sentence."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Make lab/, the learner's own copy of chapters/. What is already there is never overwritten."""
+"""Make lab/, the learner's own copy of chapters/ and of the tool kit. What is already there is never overwritten."""
 
 import shutil
 from pathlib import Path
@@ -18,4 +18,7 @@ def copy_chapters(source: Path, target: Path) -> int:
 
 if __name__ == "__main__":
     count = copy_chapters(ROOT / "chapters", ROOT / "lab")
+    if not (ROOT / "lab" / "toolkit.ipynb").exists():
+        shutil.copy(ROOT / "book" / "toolkit.ipynb", ROOT / "lab" / "toolkit.ipynb")
+        count += 1
     print(f"{count} files copied to lab/. To begin a page anew, delete its file there and run this again.")

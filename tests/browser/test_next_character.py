@@ -1,4 +1,4 @@
-"""Counting beside a GPT in a browser: the context, the place, the smoothing, and the game in which the reader guesses."""
+"""The figure of page 1.1 in a page: the reader moves along the text, changes the context, plays the game."""
 
 import math
 
