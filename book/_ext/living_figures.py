@@ -10,7 +10,6 @@ puts the same HTML; what follows the name is passed on: `{living-figure} Quiz 4.
 
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -42,18 +41,20 @@ class LivingFigure(SphinxDirective):
 
 
 def write_bundle(app):
-    """One classic script that holds the text of every figure's module and starts them, from file:// too."""
+    """One classic script that holds the text of every figure's module and starts them, from file:// too; one style."""
     static = Path(app.outdir) / "_static"
     static.mkdir(parents=True, exist_ok=True)
     sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FIGURES.glob("*.js"))}
     boot = (Path(__file__).parent / "boot.js").read_text(encoding="utf-8")
     bundle = f"{{\nconst sources = {json.dumps(sources, ensure_ascii=False)};\n{boot}}}\n"
     (static / "living-figures.js").write_text(bundle, encoding="utf-8")
-    shutil.copy(FIGURES / "figures.css", static / "figures.css")
+    styles = sorted(FIGURES.glob("*.css"), key=lambda path: (path.stem != "common", path.stem))
+    style = "\n".join(path.read_text(encoding="utf-8") for path in styles)
+    (static / "figures.css").write_text(style, encoding="utf-8")
 
 
 def add_to_page(app, pagename, templatename, context, doctree):
-    if "minigpt-figure" in context.get("body", ""):
+    if '<div class="minigpt-figure"' in context.get("body", ""):
         app.add_css_file("figures.css")
         app.add_js_file("living-figures.js", loading_method="defer")
 

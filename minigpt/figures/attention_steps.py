@@ -6,7 +6,7 @@ import torch
 import traitlets
 
 from minigpt.attention import attention, causal_mask
-from minigpt.figures.figure import Figure, Matrix
+from minigpt.figures.figure import Figure, Matrix, drawing
 
 MAX_TOKENS, MAX_SIZE = 12, 6  # more would not fit a page
 
@@ -103,8 +103,5 @@ class AttentionSteps(Figure):
         y = top + size * self.query
         place = f'x="{left}" y="{y}" width="{size * T}" height="{size}" rx="5"'
         marks.append(f'<rect {place} fill="none" stroke="#0072B2" stroke-width="2"/>')
-        return (
-            f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%;height:auto" '
-            f'fill="currentColor" font-size="13" font-family="sans-serif" role="img" '
-            f'aria-label="Attention weights, one row per query token">{"".join(marks)}</svg>'
-        )
+        words = "Attention weights, one row per query token"
+        return drawing(marks, width, height, words)

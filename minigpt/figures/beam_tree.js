@@ -48,8 +48,8 @@ function render({ model, el }) {
   const all = h("button", { type: "button", onclick: () => go(Infinity) }, "All steps");
   const words = h("p", { class: "words", "aria-live": "polite" });
   const [tree, candidates, results] = [h("div", { class: "tree" }), h("tbody"), h("tbody")];
-  const scroll = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Tree of candidates, a column per step" }, tree);
-  const table = (caption, heads, body) => h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+  const scroll = h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Tree of candidates, a column per step" }, tree);
+  const table = (caption, heads, body) => h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": caption },
     h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), body));
   root.append(
     h("p", { class: "source" }, "to translate: ", h("strong", {}, model.get("source"))),

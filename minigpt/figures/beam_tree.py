@@ -6,7 +6,7 @@ from html import escape
 import torch
 import traitlets
 
-from minigpt.figures.figure import Figure
+from minigpt.figures.figure import Figure, drawing
 from minigpt.model import Seq2Seq
 
 DROPPED, KEPT, FINISHED = range(3)
@@ -141,8 +141,5 @@ class BeamTree(Figure):
                     marks.append(f'<rect x="{x - 1}" y="{y - 10}" width="{wide - 20}" height="20" rx="4" {frame}/>')
                 marks.append(f'<text x="{x + 4}" y="{y + 4}" {style}>{mark}{escape(token)}</text>')
         width, height = wide * len(self.steps()) + 4, high * max(len(step) for step in self.steps())
-        return (
-            f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%;height:auto" '
-            f'fill="currentColor" font-size="12" font-family="monospace" role="img" '
-            f'aria-label="Tree of beam search, a column per step">{"".join(marks)}</svg>'
-        )
+        words = "Tree of beam search, a column per step"
+        return drawing(marks, width, height, words, 12, "monospace")

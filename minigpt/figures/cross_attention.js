@@ -61,7 +61,7 @@ function render({ model, el }) {
         h("div", { class: "bands" },
           h("fieldset", { class: "targets" }, h("legend", {}, "target: written"), targets.map(({ node }) => node)), arcs,
           h("div", { class: "sources" }, h("span", { class: "legend" }, "source: looked at"), sources.map(({ node }) => node))),
-        h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "All weights" },
+        h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "All weights" },
           h("table", {}, h("caption", {}, alignment.length ? "weights in %; ringed: the right place" : "weights in %"),
             h("thead", {}, h("tr", {}, h("td"), source.map(turned))), h("tbody", {}, rows)))),
       h("div", { class: "stepper" }, back, next), words);

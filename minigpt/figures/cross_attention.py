@@ -7,7 +7,7 @@ import torch
 import traitlets
 
 from minigpt.attention import record_attention
-from minigpt.figures.figure import Figure
+from minigpt.figures.figure import Figure, drawing
 
 MAX_TOKENS = 24  # more rows or columns would not fit a page
 
@@ -113,8 +113,5 @@ class CrossAttention(Figure):
                 place = f'x="{left + size * s + 2}" y="{y + 2}" width="{size - 4}" height="{size - 4}"'
                 marks.append(f'<rect {place} rx="3" {fill}{ring}/>')
         width, height = left + size * S + 40, top + size * T + 2
-        return (
-            f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%;height:auto" '
-            f'fill="currentColor" font-size="13" font-family="sans-serif" role="img" '
-            f'aria-label="Cross-attention, one row per target token">{"".join(marks)}</svg>'
-        )
+        words = "Cross-attention, one row per target token"
+        return drawing(marks, width, height, words)

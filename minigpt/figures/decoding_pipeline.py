@@ -8,7 +8,7 @@ import torch
 import traitlets
 from torch import Tensor
 
-from minigpt.figures.figure import Figure
+from minigpt.figures.figure import Figure, drawing
 from minigpt.generate import next_token_probs, penalize_repetition
 
 BIN = 0.1  # width of a bin of the rest's logits
@@ -98,8 +98,5 @@ class DecodingPipeline(Figure):
             marks.append(f'<rect x="{left}" y="{y + 4}" width="{bar:.1f}" height="16" rx="3" fill="#0072B2"/>')
             marks.append(f'<text x="{left + bar + 6:.1f}" y="{y + 17}">{f"{p:.3f}" if p else "✕ dropped"}</text>')
         height = row * min(12, len(self.tokens))
-        return (
-            f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%;height:auto" '
-            f'fill="currentColor" font-size="13" font-family="sans-serif" role="img" '
-            f'aria-label="Bars of the next token\'s probabilities after decoding">{"".join(marks)}</svg>'
-        )
+        words = "Bars of the next token's probabilities after decoding"
+        return drawing(marks, width, height, words)

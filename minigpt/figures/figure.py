@@ -16,6 +16,10 @@ import traitlets
 FOLDER = Path(__file__).parent
 
 
+def _read(stem: str, kind: str) -> str:
+    return (FOLDER / f"{stem}.{kind}").read_text(encoding="utf-8")
+
+
 class Matrix(traitlets.TraitType):
     """A (rows, columns) matrix, given as a tensor, an array or nested lists, and kept as nested lists for JSON."""
 
@@ -32,10 +36,18 @@ class Matrix(traitlets.TraitType):
         return array.round(6).tolist()
 
 
+def drawing(marks: list[str], width: int, height: int, words: str, size=13, family="sans-serif") -> str:
+    """These marks as an SVG of `width` × `height` pixels at most; `words` say what it shows, `size` is the text's."""
+    return (
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%;height:auto" fill="currentColor" '
+        f'font-size="{size}" font-family="{family}" role="img" aria-label="{escape(words)}">{"".join(marks)}</svg>'
+    )
+
+
 class Figure(anywidget.AnyWidget):
     """A living figure. A subclass names its `module`, declares its state as synchronised traits, and describes itself.
 
-    `module` is the stem of a JavaScript file beside this one; `common.js` is put before it.
+    `module` is the stem of a JavaScript file and of a style sheet beside this one; `common`'s are put before them.
     `words()` says in one or two sentences what the figure shows; `still()` is HTML that shows it without JavaScript.
     """
 
@@ -43,9 +55,7 @@ class Figure(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **kwargs):
         if "module" in cls.__dict__:  # not in the classes that traitlets derives to add a trait
-            sources = [FOLDER / "common.js", FOLDER / f"{cls.module}.js"]
-            cls._esm = "\n".join(path.read_text(encoding="utf-8") for path in sources)
-            cls._css = (FOLDER / "figures.css").read_text(encoding="utf-8")
+            cls._esm, cls._css = (_read("common", kind) + "\n" + _read(cls.module, kind) for kind in ("js", "css"))
         super().__init_subclass__(**kwargs)
 
     def words(self) -> str:

@@ -19,7 +19,7 @@ function render({ model, el }) {
   const words = h("p", { class: "words", "aria-live": "polite" });
   const body = h("tbody");
   const list = h("details", { ontoggle: drawTable }, h("summary", {}, "The strip as a table"),
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "every token, its label and its loss" },
+    h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "every token, its label and its loss" },
       h("table", {}, h("thead", {}, h("tr", {}, ["place", "input", "id", "label", "loss"].map((t) => h("th", { scope: "col" }, t)))), body)));
   const firstScored = (i) => examples[i].scored.indexOf(true);
   const nats = (x) => print(x, 2, true);

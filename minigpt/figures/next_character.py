@@ -6,7 +6,7 @@ from html import escape
 import torch
 import traitlets
 
-from minigpt.figures.figure import Figure
+from minigpt.figures.figure import Figure, drawing
 
 BEST = 5  # characters shown of each distribution
 
@@ -87,8 +87,5 @@ class NextCharacter(Figure):
             marks.append(f'<rect x="{x + 1}" y="{half + 18}" width="7" height="{down:.1f}" fill="#D55E00"/>')
             marks.append(f'<text x="{x + 4.5}" y="{half + 13}" text-anchor="middle">{escape(char.strip())}</text>')
         width, height = step * len(self.gpt), 2 * half + 18
-        return (
-            f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%;height:auto" '
-            f'fill="currentColor" font-size="12" font-family="monospace" role="img" aria-label="Surprise at each '
-            f'character, of counting above the text and of a GPT below">{"".join(marks)}</svg>'
-        )
+        words = "Surprise at each character, of counting above the text and of a GPT below"
+        return drawing(marks, width, height, words, 12, "monospace")

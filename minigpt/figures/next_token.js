@@ -57,7 +57,7 @@ function render({ model, el }) {
   const words = h("p", { class: "words", "aria-live": "polite" });
   const body = h("tbody");
   const list = h("details", { ontoggle: () => drawList() }, h("summary", {}, `The ${LISTED} likeliest tokens as a table`),
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "likeliest tokens" }, h("table", {}, h("thead", {}, h("tr", {}, ["rank", "token", "probability", "drawn"].map((t) => h("th", { scope: "col" }, t)))), body)));
+    h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "likeliest tokens" }, h("table", {}, h("thead", {}, h("tr", {}, ["rank", "token", "probability", "drawn"].map((t) => h("th", { scope: "col" }, t)))), body)));
 
   let now = {}; // what is shown: p of every token, their ranking, how often each was drawn; p is null past the tree's edge
   const append = (token) => now.p[token] > 0 && put(model, { draws: [], path: [...model.get("path"), [token, now.p[token]]] });

@@ -10,7 +10,7 @@ import torch
 import traitlets
 from torch import Tensor
 
-from minigpt.figures.figure import Figure
+from minigpt.figures.figure import Figure, drawing
 from minigpt.generate import next_token_probs
 
 STEP = 1000  # logits are stored in thousandths, as 16-bit integers
@@ -119,8 +119,5 @@ class NextToken(Figure):
             marks.append(f'<rect x="{left}" y="{y + 5}" width="{bar:.1f}" height="16" rx="3" fill="#0072B2"/>')
             marks.append(f'<text x="{left + bar + 6:.1f}" y="{y + 18}">{p:.3f}</text>')
         height = row * len(best.values)
-        return (
-            f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%;height:auto" '
-            f'fill="currentColor" font-size="13" font-family="sans-serif" role="img" '
-            f'aria-label="Bars of the {len(best.values)} likeliest next tokens">{"".join(marks)}</svg>'
-        )
+        words = f"Bars of the {len(best.values)} likeliest next tokens"
+        return drawing(marks, width, height, words)

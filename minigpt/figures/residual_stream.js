@@ -74,7 +74,7 @@ function render({ model, el }) {
         h("div", { class: "lens" }, lens.map(({ node }) => node)), river,
         h("div", { class: "labels" }, h("div", { class: "from" }, "the token and its place"), labels.map(({ node }) => node))),
       words,
-      h("details", {}, h("summary", {}, "The numbers"), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The numbers" },
+      h("details", {}, h("summary", {}, "The numbers"), h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "The numbers" },
         h("table", {}, h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows.map(({ node }) => node))))));
   }
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 import traitlets
 
-from minigpt.figures.figure import Figure, Matrix
+from minigpt.figures.figure import Figure, Matrix, drawing
 
 MAX_TOKENS, MAX_LAYERS = 32, 8  # more would not fit a page
 
@@ -126,8 +126,5 @@ class ResidualStream(Figure):
                 marks.append(f'<text x="330" y="{y + 13}">{escape(token)} {100 * p:.0f} %</text>')
         marks.append('<text x="118" y="13">length of the stream, of the write</text><text x="330" y="13">guess</text>')
         height = 28 + 24 * len(parts)
-        return (
-            f'<svg viewBox="0 0 440 {height}" width="440" style="max-width:100%;height:auto" fill="currentColor" '
-            f'font-size="13" font-family="sans-serif" role="img" '
-            f'aria-label="The residual stream of one token, layer by layer">{"".join(marks)}</svg>'
-        )
+        words = "The residual stream of one token, layer by layer"
+        return drawing(marks, 440, height, words)

@@ -6,7 +6,7 @@ from html import escape
 import torch
 import traitlets
 
-from minigpt.figures.figure import Figure
+from minigpt.figures.figure import Figure, drawing
 
 MOST_TOKENS, LARGEST_LOGIT = 12, 6.0
 TEMPERATURES = (0.1, 5.0)
@@ -66,8 +66,5 @@ class Softmax(Figure):
             marks.append(f'<rect x="{left}" y="{y + 5}" width="{bar:.1f}" height="18" rx="3" fill="#0072B2"/>')
             marks.append(f'<text x="{left + bar + 6:.1f}" y="{y + 19}">{p:.3f}</text>')
         height = row * len(self.tokens)
-        return (
-            f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%;height:auto" '
-            f'fill="currentColor" font-size="13" font-family="sans-serif" role="img" '
-            f'aria-label="Bars of the probabilities of {len(self.tokens)} tokens">{"".join(marks)}</svg>'
-        )
+        words = f"Bars of the probabilities of {len(self.tokens)} tokens"
+        return drawing(marks, width, height, words)
