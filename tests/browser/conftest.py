@@ -53,6 +53,24 @@ def site(book):
 
 
 @pytest.fixture
+def page_of(book, tmp_path):
+    """page_of(figure, …): the address of a page with these figures and nothing else, in the built book's style."""
+
+    def page_of(*figures):
+        style, script = ((book / "_static" / name).as_uri() for name in ("figures.css", "living-figures.js"))
+        page = tmp_path / "page.html"
+        page.write_text(
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><link rel="stylesheet" href="{style}">'
+            f'<body style="font-family: sans-serif">{"".join(figure.to_html() for figure in figures)}'
+            f'<script src="{script}"></script>',
+            encoding="utf-8",
+        )
+        return page.as_uri()
+
+    return page_of
+
+
+@pytest.fixture
 def visit(browser):
     """visit(address, width=1280, scheme="light") opens a page, complete with its equations and figures."""
     contexts, problems = [], []

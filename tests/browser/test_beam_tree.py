@@ -13,15 +13,8 @@ GREEDY = {"beams": 1, "steps": [[[-1, "␣un", -0.5, 1], [-1, "la", -1.0, 0]], [
 
 
 @pytest.fixture
-def address(book, tmp_path):
-    style, script = ((book / "_static" / name).as_uri() for name in ("figures.css", "living-figures.js"))
-    page = tmp_path / "page.html"
-    page.write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><link rel="stylesheet" href="{style}">'
-        f'<body>{BeamTree("a cat", [GREEDY, SEARCH], search=1).to_html()}<script src="{script}"></script>',
-        encoding="utf-8",
-    )
-    return page.as_uri()
+def address(page_of):
+    return page_of(BeamTree("a cat", [GREEDY, SEARCH], search=1))
 
 
 def ranking(shown):

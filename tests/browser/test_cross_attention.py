@@ -10,16 +10,9 @@ FIGURE = {"source": ["b", "a", "d"], "target": ["d", "a", "b", "end"], "weights"
 
 
 @pytest.fixture
-def address(book, tmp_path):
-    style, script = ((book / "_static" / name).as_uri() for name in ("figures.css", "living-figures.js"))
+def address(page_of):
     long = CrossAttention(["ungewöhnlich"] * 24, ["extraordinario"] * 20, torch.full((1, 1, 20, 24), 1 / 24))
-    page = tmp_path / "page.html"
-    page.write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><link rel="stylesheet" href="{style}">'
-        f'<body>{CrossAttention(**FIGURE).to_html()}{long.to_html()}<script src="{script}"></script>',
-        encoding="utf-8",
-    )
-    return page.as_uri()
+    return page_of(CrossAttention(**FIGURE), long)
 
 
 def check(shown, **state):

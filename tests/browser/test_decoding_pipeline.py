@@ -17,15 +17,8 @@ def figure():
 
 
 @pytest.fixture
-def address(book, figure, tmp_path):
-    style, script = ((book / "_static" / name).as_uri() for name in ("figures.css", "living-figures.js"))
-    page = tmp_path / "page.html"
-    page.write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><link rel="stylesheet" href="{style}">'
-        f'<body>{figure.to_html()}<script src="{script}"></script>',
-        encoding="utf-8",
-    )
-    return page.as_uri()
+def address(page_of, figure):
+    return page_of(figure)
 
 
 def column(shown, stage):

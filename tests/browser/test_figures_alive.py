@@ -27,17 +27,9 @@ def figures(tmp_path_factory):
 
 
 @pytest.fixture
-def address(book, figures, tmp_path):
-    """A page with three figures and nothing else, with the script and the style of the built book."""
-    style, script = ((book / "_static" / name).as_uri() for name in ("figures.css", "living-figures.js"))
-    body = "\n".join(figure.to_html() for figure in figures)
-    page = tmp_path / "page.html"
-    page.write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><link rel="stylesheet" href="{style}">'
-        f'<body style="font-family: sans-serif">{body}<script src="{script}"></script>',
-        encoding="utf-8",
-    )
-    return page.as_uri()
+def address(page_of, figures):
+    """A page with three figures and nothing else."""
+    return page_of(*figures)
 
 
 def numbers(locator) -> torch.Tensor:

@@ -11,16 +11,8 @@ CHAT = {"title": "a chat", "ids": [1] * 90, "tokens": ["x"] * 90, "labels": ["y"
 
 
 @pytest.fixture
-def address(book, tmp_path):
-    style, script = ((book / "_static" / name).as_uri() for name in ("figures.css", "living-figures.js"))
-    page = tmp_path / "page.html"
-    figure = LossMask([QUESTION, CHAT], ["before", "after"], position=2)
-    page.write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><link rel="stylesheet" href="{style}">'
-        f'<body>{figure.to_html()}<script src="{script}"></script>',
-        encoding="utf-8",
-    )
-    return page.as_uri()
+def address(page_of):
+    return page_of(LossMask([QUESTION, CHAT], ["before", "after"], position=2))
 
 
 def test_the_mask_decides_what_is_scored(visit, address):

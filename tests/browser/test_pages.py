@@ -13,7 +13,8 @@ SHOWN = [
     "chapters/4-mathematics/4-1-self-attention.html",
 ]
 PAGES = [page.relative_to(HTML).as_posix() for page in sorted(HTML.glob("[bc]*/**/*.html"))]  # book/ and chapters/
-WITH_FIGURES = [page for page in PAGES if "minigpt-figure" in (HTML / page).read_text(encoding="utf-8")]
+FIGURE = '<div class="minigpt-figure"'
+WITH_FIGURES = [page for page in PAGES if FIGURE in (HTML / page).read_text(encoding="utf-8")]
 
 
 def violations(page) -> list[str]:
