@@ -20,22 +20,6 @@ SMALL = f"{SHAPE} --batch-size 2 --eval-every 0 --steps 4".split()
 
 
 @pytest.fixture
-def minigpt(monkeypatch, capsys):
-    """Run a command in this process; return (exit message or None, what it printed)."""
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["minigpt", *map(str, args)])
-        try:
-            cli.main()
-            code = None
-        except SystemExit as e:
-            code = e.code
-        return code, capsys.readouterr().out
-
-    return run
-
-
-@pytest.fixture
 def trained(minigpt, tmp_path):
     code, _ = minigpt("train", *SMALL, "--out", tmp_path / "run")
     assert code is None

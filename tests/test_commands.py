@@ -1,6 +1,5 @@
 """The commands that use a model: chat and evaluate, with models of any kind and with mistakes of every kind."""
 
-import io
 import json
 import math
 import subprocess
@@ -10,7 +9,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from minigpt import __main__ as cli
 from minigpt.chat import ask
 from minigpt.checkpoint import save_checkpoint
 from minigpt.commands import evaluate, use
@@ -25,23 +23,6 @@ from minigpt.tokenizer import SPECIAL_TOKENS, BPETokenizer
 
 WORDS = BPETokenizer.train("Hello there, hello you. " * 9, 270, SPECIAL_TOKENS)
 CONFIG = GPTConfig(vocab_size=270, block_size=64, n_layer=1, n_head=2, n_embd=16)
-
-
-@pytest.fixture
-def minigpt(monkeypatch, capsys):
-    """Run a command in this process, with `said` on its standard input; return (exit message or None, what it said)."""
-
-    def run(*args, said=""):
-        monkeypatch.setattr(sys, "argv", ["minigpt", *map(str, args)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(said))
-        try:
-            cli.main()
-            code = None
-        except SystemExit as e:
-            code = e.code
-        return code, capsys.readouterr().out
-
-    return run
 
 
 def make(kind=GPT, **changes):

@@ -8,21 +8,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from judging import judge, sentence
 
 from minigpt.generate import next_token_probs
 from minigpt.homework import exercises_2_1 as ours
-from minigpt.homework.check import grade, load_exercise
-
-SEEDS = range(3)
-
-
-def judge(exercise_id, answer):
-    return [grade(load_exercise(exercise_id), answer, seed) for seed in SEEDS]
-
-
-def sentence(mistake):
-    return " ".join(mistake.__doc__.split())
-
 
 # ---- 2.1.1 ---------------------------------------------------------------------------------------
 

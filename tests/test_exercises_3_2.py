@@ -9,22 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from judging import judge, sentence
 
 from minigpt.data import TokenDataset
 from minigpt.homework import exercises_3_2 as ours
 from minigpt.homework.check import grade, load_exercise
 from minigpt.objectives import IGNORE, clm_loss
-
-SEEDS = range(5)
-
-
-def judge(exercise_id, answer):
-    return [grade(load_exercise(exercise_id), answer, seed) for seed in SEEDS]
-
-
-def sentence(mistake):
-    return " ".join(mistake.__doc__.split())
-
 
 # ---- 3.2.2 ---------------------------------------------------------------------------------------
 

@@ -6,23 +6,13 @@ test_homework.py tries every listed mistake of every page; here are other spelli
 import numpy as np
 import pytest
 import torch
+from judging import judge, sentence
 from rouge_score.rouge_scorer import RougeScorer
 
 from minigpt.chat import CHAT_TOKENS, ask, encode_chat
 from minigpt.homework import exercises_3_3 as ours
 from minigpt.homework.check import grade, load_exercise
 from minigpt.tokenizer import CharTokenizer
-
-SEEDS = range(3)
-
-
-def judge(exercise_id, answer):
-    return [grade(load_exercise(exercise_id), answer, seed) for seed in SEEDS]
-
-
-def sentence(mistake):
-    return " ".join(mistake.__doc__.split())
-
 
 # ---- 3.3.2 ---------------------------------------------------------------------------------------
 

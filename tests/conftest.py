@@ -1,0 +1,25 @@
+"""What several test files need."""
+
+import io
+import sys
+
+import pytest
+
+from minigpt import __main__ as cli
+
+
+@pytest.fixture
+def minigpt(monkeypatch, capsys):
+    """Run a command in this process, with `said` on its standard input; return (exit message or None, what it said)."""
+
+    def run(*args, said=""):
+        monkeypatch.setattr(sys, "argv", ["minigpt", *map(str, args)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(said))
+        try:
+            cli.main()
+            code = None
+        except SystemExit as e:
+            code = e.code
+        return code, capsys.readouterr().out
+
+    return run
