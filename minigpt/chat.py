@@ -192,10 +192,10 @@ class ExampleDataset(_Rows):
 
     def collate(self, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rows = [self.rows[i] for i in chosen]
-        inputs = _fill([torch.cat([ids for ids, _ in row]) for row in rows], 0)  # (B, T)
-        targets = _fill([torch.cat([targets for _, targets in row]) for row in rows], IGNORE)
+        inputs = fill([torch.cat([ids for ids, _ in row]) for row in rows], 0)  # (B, T)
+        targets = fill([torch.cat([targets for _, targets in row]) for row in rows], IGNORE)
         number = [[torch.full_like(ids, n) for n, (ids, _) in enumerate(row, start=1)] for row in rows]
-        return inputs, _fill([torch.cat(parts) for parts in number], 0), targets
+        return inputs, fill([torch.cat(parts) for parts in number], 0), targets
 
 
 class PairDataset(_Rows):
@@ -219,8 +219,8 @@ class PairDataset(_Rows):
 
     def collate(self, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         sources, inputs, targets = zip(*(self.rows[i] for i in chosen), strict=True)
-        padding = _fill([torch.ones_like(source, dtype=torch.bool) for source in sources], False)
-        return _fill(sources, 0), padding, _fill(inputs, 0), _fill(targets, IGNORE)
+        padding = fill([torch.ones_like(source, dtype=torch.bool) for source in sources], False)
+        return fill(sources, 0), padding, fill(inputs, 0), fill(targets, IGNORE)
 
 
 class LabelDataset(_Rows):
@@ -244,11 +244,11 @@ class LabelDataset(_Rows):
 
     def collate(self, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         texts, labels = zip(*(self.rows[i] for i in chosen), strict=True)
-        padding = _fill([torch.ones_like(ids, dtype=torch.bool) for ids in texts], False)
-        return _fill(texts, 0), padding, torch.stack(labels)
+        padding = fill([torch.ones_like(ids, dtype=torch.bool) for ids in texts], False)
+        return fill(texts, 0), padding, torch.stack(labels)
 
 
-def _fill(rows: Sequence[Tensor], value: int | bool) -> Tensor:
+def fill(rows: Sequence[Tensor], value: int | bool) -> Tensor:
     """Rows of different lengths as one tensor (B, T), `value` on the right where a row has ended."""
     return nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
 

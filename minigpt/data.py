@@ -44,18 +44,47 @@ class TokenDataset:
         """(inputs, targets), int64, each (≤ B, T), in order: every token but the first is a target exactly once.
 
         Windows lie end to end, so the first tokens of each are predicted from little context: the loss is a little
-        higher than with overlapping windows. The last window is filled up with targets −100 and inputs 0.
+        higher than with the overlapping windows of StridedWindows. The last window is filled up with targets −100 and
+        inputs 0.
         """
-        last = len(self.tokens) - 1
-        for first in range(0, last, batch_size * self.block_size):
-            starts = torch.arange(first, min(first + batch_size * self.block_size, last), self.block_size)
-            places = starts[:, None] + torch.arange(self.block_size)  # (B, T)
-            beyond = places >= last
-            inputs = self._take(places.clamp(max=last)).masked_fill(beyond, 0)
-            targets = self._take((places + 1).clamp(max=last)).masked_fill(beyond, IGNORE)
-            yield inputs, targets
+        yield from StridedWindows(self.tokens, self.block_size, self.block_size).batches(batch_size)
 
     def _take(self, places: torch.Tensor) -> torch.Tensor:
         if isinstance(self.tokens, np.ndarray):  # of a memory map, only the pages with these places are read
             return torch.from_numpy(self.tokens[places.numpy()].astype(np.int64))
         return self.tokens[places].long()
+
+
+class StridedWindows:
+    """A long text for evaluate_loss(), whose windows overlap so that no target is predicted from little context.
+
+    Windows begin `stride` tokens apart. Of the first every target is scored, of each later one only the last `stride`:
+    every target once, with at least block_size − stride tokens of context before it where the text has so many
+    (Hugging Face, "Perplexity of fixed-length models"). stride = block_size lays the windows end to end, which is
+    fastest and says a loss a little too high; stride = 1 gives every target all the context the model can use, and
+    takes block_size times as long.
+
+    tokens: 1-D, at least two; a list, an array, a tensor or a memory map.
+    """
+
+    def __init__(self, tokens: Sequence[int] | np.ndarray | torch.Tensor, block_size: int, stride: int):
+        if not 1 <= stride <= block_size:
+            raise ValueError(f"stride={stride} must lie in 1 … {block_size}, the model's context: half of it is common")
+        if len(tokens) < 2:
+            raise ValueError(f"a text of {len(tokens)} tokens has nothing to predict: give at least two tokens")
+        self.tokens, self.block_size, self.stride = np.asarray(tokens), block_size, stride
+
+    def __len__(self) -> int:
+        """The number of windows."""
+        return len(range(0, max(1, len(self.tokens) - 1 - self.block_size + self.stride), self.stride))
+
+    def batches(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(inputs, targets), int64, each (≤ B, T); targets that another window scores are −100."""
+        last = len(self.tokens) - 1
+        for first in range(0, len(self), batch_size):
+            starts = self.stride * np.arange(first, min(first + batch_size, len(self)))[:, None]  # (B, 1)
+            places = starts + np.arange(self.block_size)  # (B, T)
+            scored = (places < last) & ((starts == 0) | (places >= starts + self.block_size - self.stride))
+            inputs, targets = (self.tokens[np.minimum(p, last)].astype(np.int64) for p in (places, places + 1))
+            inputs, targets = np.where(places < last, inputs, 0), np.where(scored, targets, IGNORE)
+            yield torch.from_numpy(inputs), torch.from_numpy(targets)

@@ -1,12 +1,10 @@
 """Evaluation: how well a model predicts text it has not seen."""
 
 import math
-from collections.abc import Iterator, Sequence
 from itertools import islice
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .device import Group
 from .objectives import IGNORE, clm_loss
@@ -49,38 +47,3 @@ def bits_per_byte(nats_per_token: float, tokens: int, text: str) -> float:
     compare models of any vocabulary.
     """
     return nats_per_token * tokens / math.log(2) / len(text.encode("utf-8"))
-
-
-class StridedWindows:
-    """A long text for evaluate_loss(), whose windows overlap so that no target is predicted from little context.
-
-    Windows begin `stride` tokens apart. Of the first every target is scored, of each later one only the last `stride`:
-    every target once, with at least block_size − stride tokens of context before it where the text has so many
-    (Hugging Face, "Perplexity of fixed-length models"). stride = block_size lays the windows end to end, which is
-    fastest and says a loss a little too high; stride = 1 gives every target all the context the model can use, and
-    takes block_size times as long.
-
-    tokens: 1-D, at least two; a list, an array, a tensor or a memory map.
-    """
-
-    def __init__(self, tokens: Sequence[int] | np.ndarray | Tensor, block_size: int, stride: int):
-        if not 1 <= stride <= block_size:
-            raise ValueError(f"stride={stride} must lie in 1 … {block_size}, the model's context: half of it is common")
-        if len(tokens) < 2:
-            raise ValueError(f"a text of {len(tokens)} tokens has nothing to predict: give at least two tokens")
-        self.tokens, self.block_size, self.stride = np.asarray(tokens), block_size, stride
-
-    def __len__(self) -> int:
-        """The number of windows."""
-        return len(range(0, max(1, len(self.tokens) - 1 - self.block_size + self.stride), self.stride))
-
-    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(inputs, targets), int64, each (≤ B, T); targets that another window scores are −100."""
-        last = len(self.tokens) - 1
-        for first in range(0, len(self), batch_size):
-            starts = self.stride * np.arange(first, min(first + batch_size, len(self)))[:, None]  # (B, 1)
-            places = starts + np.arange(self.block_size)  # (B, T)
-            scored = (places < last) & ((starts == 0) | (places >= starts + self.block_size - self.stride))
-            inputs, targets = (self.tokens[np.minimum(p, last)].astype(np.int64) for p in (places, places + 1))
-            inputs, targets = np.where(places < last, inputs, 0), np.where(scored, targets, IGNORE)
-            yield torch.from_numpy(inputs), torch.from_numpy(targets)

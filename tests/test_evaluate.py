@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from minigpt.config import GPTConfig
-from minigpt.data import TokenDataset
-from minigpt.evaluate import StridedWindows, evaluate_loss
+from minigpt.data import StridedWindows, TokenDataset
+from minigpt.evaluate import evaluate_loss
 from minigpt.hf import load_gpt2
 from minigpt.model import GPT
 from minigpt.objectives import IGNORE

@@ -13,11 +13,12 @@ from tqdm.auto import tqdm
 from tyro.conf import Positional
 
 from .. import metrics
-from ..chat import ExampleDataset, encode_chat, encode_prompt
+from ..chat import ExampleDataset, encode_chat, encode_prompt, fill
 from ..checkpoint import CheckpointError, to_json, write_file
+from ..data import StridedWindows
 from ..decoding import generate_batch
 from ..device import pick_device
-from ..evaluate import StridedWindows, bits_per_byte, evaluate_loss, perplexity
+from ..evaluate import bits_per_byte, evaluate_loss, perplexity
 from ..model import GPT, Seq2Seq
 from ..tasks import Example, load_task
 from ..texts import split_documents
@@ -155,9 +156,9 @@ def answers(model: nn.Module, words, examples: list[Example], max_new_tokens: in
 def _answer(model: nn.Module, words, prompts: list[list[int]], new: int, stop: list[int]) -> list[list[int]]:
     if not isinstance(model, Seq2Seq):
         return generate_batch(model, prompts, new, temperature=0, stop=stop)
-    device, longest = model.decoder.wte.weight.device, max(map(len, prompts))
-    source = torch.tensor([p + [0] * (longest - len(p)) for p in prompts], device=device)  # (B, S)
-    real = torch.tensor([[True] * len(p) + [False] * (longest - len(p)) for p in prompts], device=device)  # (B, S)
+    rows, device = [torch.tensor(p) for p in prompts], model.decoder.wte.weight.device
+    source = fill(rows, 0).to(device)  # (B, S)
+    real = fill([torch.ones_like(p, dtype=torch.bool) for p in rows], False).to(device)  # (B, S)
     context = {"context": model.encoder.hidden(source, real), "context_padding": real}
     begin = [[words.special_tokens[END_OF_TEXT]]] * len(prompts)
     return generate_batch(model.decoder, begin, new, temperature=0, stop=stop, **context)
