@@ -167,9 +167,9 @@ def models_table() -> str:
         size = sum(file.stat().st_size for file in log.parent.glob("model*.safetensors"))
         speed = told[-1]["tokens_per_second"]
         rule = re.search(rf"^model-{log.parent.name}:.*?\$\((?:TRAIN|TUNE)\) ([^\n\\]+?)(?= -)", makefile, re.M | re.S)
-        corpus = rule[1].split()[-1] if rule else "?"  # a test asks for the rule
+        named = [word for word in rule[1].split() if not word.startswith("$(")] if rule else ["?"]  # a test asks for it
         lines.append(
-            f"| {log.parent.name} | {type(model).__name__} | {corpus} | {model.num_parameters():,} | "
+            f"| {log.parent.name} | {type(model).__name__} | {named[-1]} | {model.num_parameters():,} | "
             f"{told[-1]['step']:,} | {speed:,} | {best:.3f} | {size / 1e6:.1f} MB |"
         )
     return "\n".join(lines)
