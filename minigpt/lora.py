@@ -13,6 +13,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from .quantize import dequantize
+
 TARGETS = ("c_attn", "c_proj", "c_fc")
 
 
@@ -82,12 +84,13 @@ def save_lora(model: nn.Module, path) -> Path:
 def load_lora(model: nn.Module, path) -> None:
     """Put a saved adapter beside the weights of `model`, in place: the model that it was trained beside.
 
-    Raises ValueError if the file is damaged, is no adapter, or belongs to a model of another shape.
+    An adapter that `minigpt shrink` stored in 8 bits is read too. Raises ValueError if the file is damaged, is no
+    adapter, or belongs to a model of another shape.
     """
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = dequantize({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except FileNotFoundError:
         raise ValueError(f"{path} is not there: name the file that save_lora wrote") from None
     except (SafetensorError, OSError) as e:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from minigpt.commands.shrink import shrink_adapter
 from minigpt.config import GPTConfig, TrainConfig
 from minigpt.lora import add_lora, load_lora, lora_layers, merge_lora, save_lora
 from minigpt.model import GPT, Encoder, Seq2Seq, TaskHead
@@ -154,3 +155,24 @@ def test_documents_in_one_row_do_not_see_each_other():
         packed = model(row, documents)
         torch.testing.assert_close(packed[:, :3], model(a), atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(packed[:, 3:7], model(b), atol=1e-5, rtol=1e-5)
+
+
+def test_an_adapter_in_8_bits(tmp_path):
+    model = make()
+    add_lora(model, 4)
+    shake(model)
+    save_lora(model, tmp_path / "adapter.safetensors")
+    shrink_adapter(tmp_path / "adapter.safetensors", tmp_path / "small.safetensors")
+    assert (tmp_path / "small.safetensors").stat().st_size < 0.6 * (tmp_path / "adapter.safetensors").stat().st_size
+    again = make()
+    load_lora(again, tmp_path / "small.safetensors")
+    for name, layer in lora_layers(model).items():
+        low, near = layer.parametrizations.weight[0], lora_layers(again)[name].parametrizations.weight[0]
+        torch.testing.assert_close(near.A, low.A, rtol=0, atol=float(low.A.abs().max()) / 254 + 1e-7)
+        torch.testing.assert_close(near.B, low.B, rtol=0, atol=float(low.B.abs().max()) / 254 + 1e-7)
+    with pytest.raises(ValueError, match="exists already"):
+        shrink_adapter(tmp_path / "adapter.safetensors", tmp_path / "small.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="damaged"):
+        shrink_adapter(tmp_path / "bad.safetensors", tmp_path / "other.safetensors")
+    assert not (tmp_path / "other.safetensors").exists()

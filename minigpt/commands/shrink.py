@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import safetensors.torch
+from safetensors import SafetensorError, safe_open
 from tyro.conf import Positional
 
 from ..checkpoint import INT8_WEIGHTS, find_checkpoint, load_checkpoint, read_tensors, write_file
@@ -35,13 +36,34 @@ def shrink(run, out) -> Path:
     return out
 
 
+def shrink_adapter(adapter: Path, out: Path) -> None:
+    """Write the LoRA in a file of save_lora() to the new file `out`, its matrices as int8; load_lora() reads it.
+
+    Raises ValueError if `adapter` cannot be read, or if `out` exists.
+    """
+    if out.exists():
+        raise ValueError(f"{out} exists already and was left as it is: name a new file, or remove it first")
+    try:
+        with safe_open(adapter, framework="pt") as file:
+            about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as e:
+        raise ValueError(f"{adapter} is damaged ({e}): name the adapter.safetensors of a run") from e
+    partial = out.with_name(out.name + ".partial")
+    write_file(partial, safetensors.torch.save(quantize(tensors), metadata=about))
+    os.replace(partial, out)
+
+
 def shrink_command(run: Positional[Path], out: Positional[Path]) -> None:
     """Store a model in a quarter of the space: matrices in 8 bits, with a scale for each row.
 
     Args:
-        run: a run, or a checkpoint of minigpt.
-        out: the folder to write; it must not exist yet.
+        run: a run, or a checkpoint of minigpt; or the adapter.safetensors of a LoRA.
+        out: the folder (of an adapter: the file) to write; it must not exist yet.
     """
+    if run.suffix == ".safetensors" and run.is_file():
+        shrink_adapter(run, out)
+        print(f"wrote {out}, {out.stat().st_size / 1e6:.2f} MB; load_lora() reads it")
+        return
     shrink(run, out)
     size = sum(path.stat().st_size for path in out.iterdir())
     print(f"wrote {out}, {size / 1e6:.2f} MB; generate, evaluate and export read it like any checkpoint")
