@@ -1,6 +1,7 @@
 """LoRA: nothing at the start, only A and B afterwards, the same merged, saved and loaded alone."""
 
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -163,7 +164,8 @@ def test_an_adapter_in_8_bits(tmp_path):
     shake(model)
     save_lora(model, tmp_path / "adapter.safetensors")
     shrink_adapter(tmp_path / "adapter.safetensors", tmp_path / "small.safetensors")
-    assert (tmp_path / "small.safetensors").stat().st_size < 0.6 * (tmp_path / "adapter.safetensors").stat().st_size
+    stored = safetensors.torch.load_file(tmp_path / "small.safetensors")
+    assert all(t.dtype == torch.int8 for name, t in stored.items() if not name.endswith(".scale"))
     again = make()
     load_lora(again, tmp_path / "small.safetensors")
     for name, layer in lora_layers(model).items():
