@@ -7,7 +7,7 @@ PY     := $(VENV)/bin/python
 BOOK   := _build/html/index.html
 PORT   ?= 8000
 
-MODELS := andersen shakespeare-char wikipedia describe en-es zh-en
+MODELS := andersen shakespeare-char wikipedia describe en-es zh-en point answer closed-book gpt bert xlnet chat code
 TRAIN  := $(PY) -m minigpt train
 TUNE   := $(PY) -m minigpt finetune
 
@@ -116,13 +116,30 @@ model-wikipedia: data
 	    --sample-every 500 --dtype float32 --out runs/models/wikipedia
 	$(call ship,wikipedia)
 
+# The three objectives of page 2.3: the same model, text, tokens and steps.
+model-gpt: data
+	$(TRAIN) wikipedia --objective clm $(THREE) --out runs/models/gpt
+	$(call ship,gpt)
+
+model-bert: data
+	$(TRAIN) wikipedia --objective mlm $(THREE) --out runs/models/bert
+	$(call ship,bert)
+
+model-xlnet: data
+	$(TRAIN) wikipedia --objective plm --predict 1 $(THREE) --out runs/models/xlnet
+	$(call ship,xlnet)
+
+THREE := --model micro --style modern --n-layer 3 --block-size 64 --tokenizer chapters/models/wikipedia --steps 1200 \
+    --batch-size 16 --lr 4e-3 --warmup 100 --decay 0.5 --eval-every 500 --save-every 500 --sample-every 0 --dtype float32
+
 model-describe: data
 	$(TUNE) chapters/models/wikipedia describe $(SHORT) --steps 600 --lr 1e-3 --out runs/models/describe
 	$(call ship,describe)
 	$(TUNE) chapters/models/wikipedia describe $(SHORT) --steps 200 --lr 3e-3 --lora-rank 8 --out runs/models/describe-lora
 	$(TRAIN) describe --objective chat --model micro --style modern --n-layer 4 --n-embd 192 --n-head 6 --block-size 256 \
 	    --dropout 0.05 --tokenizer chapters/models/wikipedia $(SHORT) --steps 300 --lr 1e-3 --out runs/models/describe-scratch
-	cp runs/models/describe-lora/adapter.safetensors chapters/models/describe/lora-adapter.safetensors
+	rm -f chapters/models/describe/lora-adapter.safetensors
+	$(PY) -m minigpt shrink runs/models/describe-lora/adapter.safetensors chapters/models/describe/lora-adapter.safetensors
 	cp runs/models/describe-lora/log.jsonl chapters/models/describe/lora-log.jsonl
 	cp runs/models/describe-scratch/log.jsonl chapters/models/describe/from-nothing-log.jsonl
 	$(PY) -m minigpt evaluate chapters/models/describe $(JUDGE) --out chapters/models/describe/predictions.json
@@ -130,6 +147,51 @@ model-describe: data
 
 SHORT := --batch-size 8 --warmup 30 --eval-every 100 --max-length 80 --dtype float32 --save-every 0
 JUDGE := --task describe --max-length 80 --max-new-tokens 24 --batch-size 32
+
+model-topics: data
+	mkdir -p runs/models chapters/models/topics
+	$(PY) -m minigpt.transfer chapters/models/wikipedia runs/models/topics.jsonl
+	cp runs/models/topics.jsonl chapters/models/topics/runs.jsonl
+
+model-encoder: data
+	$(TRAIN) wikipedia --objective mlm --model micro --style modern --n-layer 4 --n-embd 192 --n-head 6 --block-size 256 \
+	    --tokenizer chapters/models/wikipedia --dropout 0.05 --steps 541 --batch-size 16 --lr 3e-3 --warmup 100 \
+	    --schedule constant --eval-every 200 --save-every 400 --sample-every 0 --dtype float32 --out runs/models/encoder
+
+# The encoder is not shipped; plain `make`, so that `make -n` says how the head was trained, not the encoder.
+model-point: data
+	@[ -d runs/models/encoder ] || make model-encoder
+	$(TUNE) runs/models/encoder qa --head $(QA) --steps 400 --lr 1e-3 --eval-every 100 --save-every 100 --out runs/models/point
+	$(call ship,point)
+
+model-answer: data
+	$(TUNE) chapters/models/wikipedia qa $(QA) --steps 450 --lr 2e-3 --eval-every 150 --save-every 150 --out runs/models/answer
+	$(call ship,answer)
+	$(PY) -m minigpt evaluate chapters/models/answer --task qa $(ASK) --out chapters/models/answer/predictions.json
+
+model-closed-book: data
+	$(TUNE) chapters/models/wikipedia closed-book --examples 3000 $(QA) --steps 800 --lr 2e-3 --eval-every 100 --save-every 0 \
+	    --out runs/models/closed-book
+	$(call ship,closed-book)
+	$(PY) -m minigpt evaluate chapters/models/closed-book --task closed-book $(ASK) \
+	    --out chapters/models/closed-book/predictions.json
+
+QA  := --batch-size 8 --warmup 30 --patience 0 --dtype float32
+ASK := --max-new-tokens 24 --batch-size 32
+
+model-chat: data
+	$(PY) -m minigpt data fetch chitchat
+	$(TUNE) chapters/models/wikipedia chitchat --steps 350 --batch-size 8 --lr 1e-3 --warmup 30 --eval-every 175 \
+	    --save-every 0 --dtype float32 --out runs/models/chat
+	$(call ship,chat)
+	$(PY) -m minigpt evaluate chapters/models/chat --task chitchat --limit 200 --max-new-tokens 32 --batch-size 40 \
+	    --out chapters/models/chat/predictions.json
+
+model-code: $(VENV)/installed
+	$(TRAIN) python --model micro --style modern --block-size 256 --vocab-size 2048 --dropout 0.05 --steps 1200 \
+	    --batch-size 12 --lr 3e-3 --warmup 100 --decay 0.5 --eval-every 0 --save-every 300 --dtype float32 \
+	    --out runs/models/code
+	$(call ship,code)
 
 model-en-es: data
 	$(PY) -m minigpt data fetch tatoeba-en-es
@@ -143,6 +205,10 @@ model-zh-en: data
 TRANSLATOR := --objective seq2seq --model micro --style modern --n-layer 2 --n-embd 192 --n-head 6 --block-size 64 \
     --dropout 0.1 --label-smoothing 0.1 --steps 3000 --batch-size 64 --lr 3e-3 --warmup 200 --decay 0.6 \
     --eval-every 500 --save-every 500 --dtype float32
+
+# Page 1.2 reads the log of many small runs: those that it lacks are trained.
+sweep-scaling: data
+	$(PY) -m minigpt.scaling chapters/models/scaling/runs.jsonl
 
 # One stamp file, so that a second call installs nothing.
 $(VENV)/installed: requirements.txt constraints.txt pyproject.toml

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from minigpt import __main__ as cli
 from minigpt.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from minigpt.commands.material import encode_documents, text_material
 from minigpt.commands.shrink import shrink
 from minigpt.config import GPTConfig
 from minigpt.data import TokenDataset
 from minigpt.evaluate import evaluate_loss
 from minigpt.model import GPT, Encoder, Seq2Seq, XLNet
 from minigpt.quantize import dequantize, quantize
-from minigpt.texts import load_split
+from minigpt.texts import load_split, split_documents
 from minigpt.tokenizer import CharTokenizer
 
 ANDERSEN = Path(__file__).parent.parent / "chapters" / "models" / "andersen"
@@ -81,6 +82,18 @@ def test_the_books_model_predicts_as_well_in_a_quarter_of_the_space(tmp_path, ca
         print(f"\nvalidation loss in float32 {in_float32:.5f}, in int8 {loss:.5f}; {size:,} bytes")
     assert loss == pytest.approx(in_float32, rel=0.005)
     assert size < 0.27 * 4 * model.num_parameters()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name, objective", [("gpt", "clm"), ("bert", "mlm"), ("xlnet", "plm")])
+def test_the_three_objectives_predict_as_well(name, objective):
+    folder = ANDERSEN.parent / name
+    model, tokenizer = load_checkpoint(folder)
+    rows = [encode_documents(tokenizer, split_documents("wikipedia")[1])]
+    loss_fn, (data,) = text_material(objective, tokenizer, model.config.block_size, rows, predict=1)
+    log = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    assert evaluate_loss(model, data, loss_fn) == pytest.approx(json.loads(log[-1])["val_loss"], rel=0.005)
+    assert (folder / INT8).stat().st_size < 0.27 * 4 * model.num_parameters()
 
 
 def test_mistakes(tmp_path, monkeypatch):

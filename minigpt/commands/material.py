@@ -42,15 +42,14 @@ def special(words, token: str) -> int:
     return words.special_tokens[token]
 
 
-def text_material(objective: str, words, block_size: int, rows: list) -> tuple:
+def text_material(objective: str, words, block_size: int, rows: list, predict: float = 1 / 6) -> tuple:
     """(loss function, datasets) for rows of token ids: what is asked, and of which windows."""
     if objective == "mlm":
         never = tuple(words.special_tokens.values())
         hide = dict(mask_id=special(words, MASK), vocab_size=words.vocab_size, never=never)
         return mlm_loss, [MaskedDataset(row, block_size, **hide) for row in rows]
     if objective == "plm":
-        # XLNet predicts the last sixth or seventh of each order, so that every guess has something to go by.
-        return plm_loss, [PermutedDataset(row, block_size, predict=1 / 6) for row in rows]
+        return plm_loss, [PermutedDataset(row, block_size, predict) for row in rows]
     return clm_loss, [TokenDataset(row, block_size) for row in rows]
 
 

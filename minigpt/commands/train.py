@@ -42,6 +42,7 @@ def train_command(
     n_head: int | None = None,
     n_embd: int | None = None,
     dropout: float | None = None,
+    predict: float = 1 / 6,
     label_smoothing: float = 0.0,
     max_length: int | None = None,
     out: Path | None = None,
@@ -67,6 +68,8 @@ def train_command(
         n_head: attention heads in each block.
         n_embd: width of the residual stream.
         dropout: the part of the units dropped while training, against learning a small text by heart.
+        predict: plm: this last part of each order is scored. XLNet used a sixth, so that every guess has something to
+            go by; 1 scores every token.
         label_smoothing: seq2seq: this part of each target is spread over the vocabulary; 0.1 was used in 2017.
         max_length: tasks: leave out examples whose source has more words (zh-en: characters).
         out: the folder of the run; runs/CORPUS-MODEL when not given.
@@ -103,7 +106,7 @@ def train_command(
     else:
         if not prepared:
             rows = [material.encode_documents(words, texts) for texts in (train_texts, val_texts)]
-        loss_fn, data = material.text_material(objective, words, block_size, rows)
+        loss_fn, data = material.text_material(objective, words, block_size, rows, predict)
     if objective != "clm":
         config = replace(config, sample_every=0)  # only a GPT writes from left to right
     val_loss_fn = seq2seq_loss if objective == "seq2seq" else loss_fn  # without smoothing
