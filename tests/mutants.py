@@ -145,6 +145,11 @@ MUTANTS = [
     Mutant('JSON nested too deep', 'checkpoint.py', 'except (ValueError, OSError, RecursionError) as e:', 'except (ValueError, OSError) as e:', 'test_fuzz.py'),
     Mutant('an index that leads outside', 'hf.py', 'if any(Path(f).name != f for f in files):', 'if False:', 'test_fuzz.py'),
     Mutant('a tied SmolLM2 with keys and queries exchanged', 'llama.py', '("self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight")', '("self_attn.q_proj.weight", "self_attn.v_proj.weight", "self_attn.k_proj.weight")', 'test_llama.py'),
+    # scaling
+    Mutant("only the forward pass costs", "scaling.py", "return 6 * weights(model) + attention", "return 2 * weights(model) + attention", "test_scaling.py"),
+    Mutant("the look-up table multiplies", "scaling.py", "id(p) not in tables - heads", "True", "test_scaling.py"),
+    Mutant("a law fitted on plain paper", "scaling.py", "np.polyfit(np.log(x), np.log(y), 1)", "np.polyfit(x, np.log(y), 1)", "test_scaling.py"),
+    Mutant("the errors of a fitted parabola as they are", "scaling.py", "* math.sqrt(n / (n - 3))", "* 1.0", "test_scaling.py"),
 ]  # fmt: skip
 
 

@@ -160,7 +160,8 @@ def models_table() -> str:
     titles = ("name", "a", "on", "parameters", "steps", "tokens/s", "validation loss", "size")
     lines = [f"| {' | '.join(titles)} |", "|---|---|---|--:|--:|--:|--:|--:|"]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for log in sorted((ROOT / "chapters" / "models").glob("*/log.jsonl")):
+    for config in sorted((ROOT / "chapters" / "models").glob("*/config.json")):  # some folders hold a log alone
+        log = config.with_name("log.jsonl")
         model, _ = load_checkpoint(log.parent)
         told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
         best = min(line["val_loss"] for line in told if "val_loss" in line)

@@ -1,6 +1,6 @@
 // Shared by every figure: the Python class and the page's script put this text before each module.
 
-const SVG_TAGS = new Set(["svg", "path", "rect", "line", "circle"]);
+const SVG_TAGS = new Set(["svg", "path", "rect", "line", "circle", "text"]);
 
 /** An element: h("button", {class: "a", onclick: f}, "text", child). */
 function h(tag, attributes = {}, ...children) {
