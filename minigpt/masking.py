@@ -85,6 +85,8 @@ class PermutedDataset:
     """
 
     def __init__(self, tokens, block_size: int, predict: float = 1.0):
+        if not 0 < predict <= 1:
+            raise ValueError(f"predict={predict} must be above 0 and at most 1, where every token is scored")
         self.windows, self.predict = TokenDataset(tokens, block_size), predict
 
     def __len__(self) -> int:

@@ -52,6 +52,17 @@ def test_train_other_objectives(minigpt, tmp_path, objective, kind):
     assert kind in code  # it does not write from left to right
 
 
+def test_train_plm_scores_the_part_that_predict_says(minigpt, tmp_path):
+    losses = []
+    for predict in (0.1, 1):
+        code, _ = minigpt("train", *SMALL, "--objective", "plm", "--predict", predict, "--out", tmp_path / f"{predict}")
+        assert code is None
+        losses.append(read_log(tmp_path / f"{predict}" / "log.jsonl", 1)[-1]["loss"])
+    assert losses[0] != losses[1]
+    code, _ = minigpt("train", *SMALL, "--objective", "plm", "--predict", 0, "--out", tmp_path / "none")
+    assert "predict=0.0 must be above 0" in code
+
+
 def test_train_from_a_prepared_folder(minigpt, tmp_path):
     (tmp_path / "books").mkdir()
     for n in range(4):

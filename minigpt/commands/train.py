@@ -74,7 +74,7 @@ def train_command(
         max_length: tasks: leave out examples whose source has more words (zh-en: characters).
         out: the folder of the run; runs/CORPUS-MODEL when not given.
         resume: go on from the newest checkpoint in `out`, with its model, tokenizer and settings (steps may grow);
-            name the same corpus and objective.
+            name the same corpus and objective, and where you chose one, predict or label_smoothing.
         config: how to train.
     """
     out = out or Path("runs") / f"{text.stem if text else Path(corpus).name}-{model}"
