@@ -13,7 +13,7 @@ TUNE   := $(PY) -m minigpt finetune
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book models test test-fast test-long lab serve data data-all execute furniture mutants clean distclean \
+.PHONY: help book models test test-fast test-long lab serve data data-all execute furniture homework mutants clean distclean \
         lint unit notebooks fresh house browser chromium
 
 ## For readers
@@ -43,6 +43,9 @@ execute: $(VENV)/installed ## run the notebooks again, in place, and store outpu
 
 furniture: $(VENV)/installed ## write the notebooks' header cards and references anew, without running them
 	$(PY) book/tools/execute.py --furniture $(NB)
+
+homework: $(VENV)/installed ## make the homework to hand out, homework/, and its solutions (HW=4 for one)
+	$(PY) book/tools/homework.py $(HW)
 
 models: $(MODELS:%=model-%) ## train the book's models again (about two hours on one core; make model-NAME for one)
 

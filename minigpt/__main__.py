@@ -9,6 +9,7 @@ from tyro.extras import subcommand_cli_from_dict
 
 from .commands.data import data_fetch, data_help, data_list, data_prepare, data_verify
 from .commands.evaluate import evaluate_command
+from .commands.grade import grade_command
 from .commands.shrink import shrink_command
 from .commands.train import finetune_command, train_command
 from .commands.use import chat_command, export_command, generate_command
@@ -42,6 +43,7 @@ COMMANDS = {
     "evaluate": evaluate_command,
     "export": export_command,
     "shrink": shrink_command,
+    "grade": grade_command,
     "bench": bench_command,
     "doctor": doctor_command,
 }

@@ -15,7 +15,8 @@ WIDEST = 76  # a longer signature has a line for each parameter
 # As a reader's data walks through the package; modules that are not named here follow in alphabetical order.
 ORDER = """config tokenizer corpora texts synthetic tasks data shards prepare attention model objectives masking optim
 quantize checkpoint train resume device generate decoding evaluate metrics lora chat ngram hf llama plots""".split()
-LEFT_OUT = re.compile(r"__main__|commands\.|homework\.exercises|bench|doctor")  # the command line explains itself
+# The command line explains itself; exercises are data.
+LEFT_OUT = re.compile(r"__main__|commands\.|homework\.(exercises|homework)_|bench|doctor")
 
 
 def modules() -> dict[str, ast.Module]:

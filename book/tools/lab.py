@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def copy_chapters(source: Path, target: Path) -> int:
     """Copy the files of `source` that `target` does not have yet; return how many."""
     files = [file.relative_to(source) for file in source.rglob("*.*") if file.is_file()]
+    files = [file for file in files if file.parts[0] != "homework"]  # it has its solutions in it: see `make homework`
     missing = [file for file in files if not (target / file).exists()]
     for file in missing:
         (target / file).parent.mkdir(parents=True, exist_ok=True)

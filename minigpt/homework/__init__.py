@@ -1,5 +1,5 @@
-"""Exercises and quizzes: check() judges an answer on a page; the exercises are data, one file a page."""
+"""Exercises, homework and quizzes: check() judges an answer; the exercises are data, one file a page or homework."""
 
-from .check import check
+from .check import check, given, tally
 
-__all__ = ["check"]
+__all__ = ["check", "given", "tally"]

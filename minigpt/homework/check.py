@@ -1,17 +1,20 @@
 """check(): tells a learner whether an answer is right and, if not, what it looks like.
 
-    check("4.1.2", my_attention)
+    check("4.1.2", my_attention)               an exercise of page 4.1
+    check("4.2", causal_attention, STUDENT)    the second exercise of homework 4
 
-The exercises of page 4.1 are data, in exercises_4_1.py. An answer that is a function is run on inputs drawn
-from a seed and compared with a reference; an answer that is a value is compared with the right one. Each
-exercise also lists known mistakes, so that a wrong answer can be called by its name. grade() is pure: an
-exercise, an answer and a seed give a Result. check() prints it.
+The exercises of page 4.1 are data, in exercises_4_1.py, those of homework 4 in homework_4.py. An answer that is a
+function is run on inputs drawn from a seed and compared with a reference; an answer that is a value is compared with
+the right one. Each exercise also lists known mistakes, so that a wrong answer can be called by its name. grade() is
+pure: an exercise, an answer and a seed give a Result. judge() is the half of it that needs no answer's code, only what
+came out: the grader calls it on what another process has computed. check() prints.
 """
 
 import copy
+import hashlib
 import importlib
 import re
-import traceback
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +22,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from .words import describe, error_line, shape, shape_range, shown, small
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Exercise:
     mistakes: tuple[Callable, ...] = ()  # functions that err as learners do; their docstrings say how
     rtol: float = 1e-3
     atol: float = 1e-5
+    edges: int = 0  # so many of the last cases are extreme: who fails there alone has half of the points
 
 
 @dataclass(frozen=True)
@@ -47,38 +53,118 @@ class ValueExercise:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """A value to predict from numbers that differ from student to student. `for_seed` makes a ValueExercise of it."""
+
+    id: str
+    title: str
+    draw: Callable[[torch.Generator], dict[str, Any]]  # the numbers given
+    answer: Callable  # given the numbers, by name, the right value
+    right: str  # why it is right
+    mistakes: tuple[Callable, ...] = ()  # given the numbers, a wrong value; their docstrings say how one gets it
+
+
+@dataclass(frozen=True)
 class Result:
     """status is "right", "wrong" or "unanswered"; mistake is what a known mistake is told, if it is one."""
 
     status: str
     message: str
     mistake: str | None = None
+    share: float = 0.0  # of the points
 
 
-def load_exercise(exercise_id: str) -> Exercise | ValueExercise:
-    """The exercise called `exercise_id`, for example "4.1.2"; "0.2" is of the tool kit. ValueError if there is none."""
+class NotYet(Exception):
+    """An answer of a homework is missing or wrong. A notebook shows its message, and no traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
+
+
+FOUND: dict[str, Result] = {}  # what check() last found of each exercise of a homework, for tally()
+
+
+def load_exercise(exercise_id: str) -> Exercise | ValueExercise | Prediction:
+    """The exercise called "4.1.2" of page 4.1, "4.2" of homework 4 or "0.2" of the tool kit. ValueError if none is."""
     page = str(exercise_id).rpartition(".")[0]
-    name = f"exercises_{page.replace('.', '_')}"
-    if not re.fullmatch(r"0|\d+\.\d+", page) or not Path(__file__).with_name(f"{name}.py").exists():
+    name = f"{'homework' if of_homework(exercise_id) else 'exercises'}_{page.replace('.', '_')}"
+    if not re.fullmatch(r"\d+(\.\d+)?", page) or not Path(__file__).with_name(f"{name}.py").exists():
         raise ValueError(f"there is no exercise {exercise_id!r}: ids look like '4.1.2', page and number.")
     found = {e.id: e for e in importlib.import_module(f"minigpt.homework.{name}").EXERCISES}
     if exercise_id not in found:
-        raise ValueError(f"there is no exercise {exercise_id!r}: page {page} has {', '.join(found)}.")
+        raise ValueError(f"there is no exercise {exercise_id!r}: {name.replace('_', ' ')} has {', '.join(found)}.")
     return found[exercise_id]
 
 
-def check(exercise_id: str, answer: Any, seed: int = 0) -> None:
-    """Print what was tested and what was found. Never raises: a page with open exercises still runs."""
+def of_homework(exercise_id: str) -> bool:
+    """Whether an id is one of a homework: "4.2" is, "4.1.2" of a page and "0.2" of the tool kit are not."""
+    return re.fullmatch(r"[1-9]\d*\.\d+", str(exercise_id)) is not None
+
+
+def seed_of(student: str) -> int:
+    """The seed of a student's own numbers and inputs; 0 for nobody's."""
+    name = str(student).strip().casefold().encode()
+    return int.from_bytes(hashlib.sha256(name).digest()[:4], "little") if name else 0
+
+
+def given(exercise_id: str, student: str = "") -> dict[str, Any]:
+    """The numbers that this student is given in an exercise that has such."""
+    return load_exercise(exercise_id).draw(torch.Generator().manual_seed(seed_of(student)))
+
+
+def check(exercise_id: str, answer: Any, student: str = "") -> None:
+    """Print what was tested and what was found.
+
+    Never raises for an exercise of a page, which still runs while it is open. In a homework, an answer that is not
+    right raises NotYet, so that whatever runs the notebook sees it.
+    """
     try:
-        print(grade(load_exercise(exercise_id), answer, seed).message)
+        exercise = load_exercise(exercise_id)
+    except ValueError as e:
+        print(f"check could not judge this: {e}")
+        return
+    try:
+        result = grade(exercise, answer, seed_of(student))
     except Exception as e:
-        print(f"check could not judge this. {error_line(e)}")
+        result = Result("wrong", f"check could not judge this. {error_line(e)}")
+    if of_homework(exercise_id):
+        FOUND[exercise_id] = result
+        if result.status != "right":
+            link_to_hints(exercise_id)
+            raise NotYet(f"{result.message}\n  Three hints are folded above your answer: “Hints for {exercise_id}”.")
+        if isinstance(exercise, Exercise):
+            print(result.message.replace("right.", "right on the inputs tried here; grading uses others.", 1))
+            return
+    print(result.message)
 
 
-def grade(exercise: Exercise | ValueExercise, answer: Any, seed: int = 0) -> Result:
+def link_to_hints(exercise_id: str) -> None:
+    """In a notebook, a link to where the hints are."""
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
+        from IPython.display import Markdown, display
+
+        display(Markdown(f"[Hints for {exercise_id}](#Hints-for-{exercise_id})"))
+
+
+def tally(points: dict[str, float]) -> None:
+    """Print the points of each exercise as far as check() has seen them. NotYet if any are missing."""
+    rows = [f"{'exercise':10} {'points':>6}   of"]
+    for exercise_id, most in points.items():
+        result = FOUND.get(exercise_id, Result("not checked", ""))
+        rows.append(f"{exercise_id:10} {most * result.share:6g} {most:4g}   {result.status}")
+    total, most = sum(p * FOUND[i].share for i, p in points.items() if i in FOUND), sum(points.values())
+    rows.append(f"{'total':10} {total:6g} {most:4g}   on the inputs tried here; grading uses others")
+    if total < most:
+        raise NotYet("\n".join(rows))
+    print("\n".join(rows))
+
+
+def grade(exercise: Exercise | ValueExercise | Prediction, answer: Any, seed: int = 0) -> Result:
     """Judge an answer. The same exercise, answer and seed give the same Result."""
     if is_open(answer):
         return unanswered(exercise)
+    if isinstance(exercise, Prediction):
+        exercise = for_seed(exercise, seed)
     if isinstance(exercise, ValueExercise):
         return grade_value(exercise, answer)
     return grade_function(exercise, answer, seed)
@@ -94,6 +180,18 @@ def unanswered(exercise: Exercise | ValueExercise) -> Result:
     return Result("unanswered", f"{exercise.id} {exercise.title}: not answered yet.")
 
 
+def for_seed(exercise: Prediction, seed: int) -> ValueExercise:
+    """The exercise with one student's numbers."""
+    numbers = exercise.draw(torch.Generator().manual_seed(seed))
+    wrong = {plain(mistake(**numbers)): sentence(mistake) for mistake in reversed(exercise.mistakes)}
+    return ValueExercise(exercise.id, exercise.title, exercise.answer(**numbers), exercise.right, wrong)
+
+
+def sentence(mistake: Callable) -> str:
+    """What a learner is told who makes this mistake: its docstring."""
+    return " ".join(mistake.__doc__.split())
+
+
 # ---- values --------------------------------------------------------------------------------------
 
 
@@ -103,7 +201,7 @@ def grade_value(exercise: ValueExercise, answer: Any) -> Result:
     if kind(value) != kind(right):
         return Result("wrong", f"{title}: not yet.\n  You gave {shown(answer)}; the answer is {kind(right)}.")
     if equal(value, right):
-        return Result("right", f"{title}: right. {exercise.right}")
+        return Result("right", f"{title}: right. {exercise.right}", share=1.0)
     for wrong, sentence in exercise.mistakes.items():
         if equal(value, plain(wrong)):
             return Result("wrong", f"{title}: not yet.\n  {shown(answer)}: {sentence}", sentence)
@@ -133,10 +231,10 @@ def kind(value: Any) -> str:
 
 
 def equal(a: Any, b: Any) -> bool:
-    """Equal up to rounding to three digits; tuples by their elements."""
+    """Equal up to rounding to three digits, whole numbers exactly; tuples by their elements."""
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
-    if kind(a) == kind(b) == "a number":
+    if kind(a) == kind(b) == "a number" and not (isinstance(a, int) and isinstance(b, int)):
         return abs(a - b) <= 1e-3 * abs(b) + 1e-9
     return a == b
 
@@ -151,15 +249,20 @@ def grade_function(exercise: Exercise, answer: Any, seed: int) -> Result:
         said = f"You gave {shown(answer)}. Give the function itself, by its name, without calling it."
         return Result("wrong", f"{title}: not yet.\n  {said}")
     cases = exercise.cases(torch.Generator().manual_seed(seed))
+    return judge(exercise, cases, [run(answer, case) for case in cases])
+
+
+def judge(exercise: Exercise, cases: list[tuple], got: list) -> Result:
+    """Judge what a function returned for each case, or the errors that it raised."""
+    title = f"{exercise.id} {exercise.title}"
     expected = [run(exercise.reference, case) for case in cases]
-    got = [run(answer, case) for case in cases]
     if is_open(got[0]) or isinstance(got[0], NotImplementedError):
         return unanswered(exercise)
     wrong = [i for i in range(len(cases)) if difference(got[i], expected[i], exercise)]
     tested = f"Tested on {len(cases)} inputs"
     if not wrong:
         spread = ", ".join(f"{name} {shape_range(values)}" for name, values in arguments(exercise, cases))
-        return Result("right", f"{title}: right.\n  {tested}: {spread}.")
+        return Result("right", f"{title}: right.\n  {tested}: {spread}.", share=1.0)
     i = wrong[0]
     where = "all fail" if len(wrong) == len(cases) else f"{len(wrong)} fail"
     lines = [f"{title}: not yet.", f"  {tested}; {where}. The smallest that does:"]
@@ -171,7 +274,10 @@ def grade_function(exercise: Exercise, answer: Any, seed: int) -> Result:
     if small(cases[i]):
         lines += ["  The input's values:"]
         lines += [f"    {name} = {shown(v)}" for name, v in zip(exercise.arguments, cases[i], strict=True)]
-    return Result("wrong", "\n".join(lines), mistake)
+    only_edges = i >= len(cases) - exercise.edges
+    if only_edges:
+        lines += ["  All ordinary inputs are right; this one is extreme. That is half of the points."]
+    return Result("wrong", "\n".join(lines), mistake, share=0.5 if only_edges else 0.0)
 
 
 def run(function: Callable, case: tuple) -> Any:
@@ -190,14 +296,14 @@ def name_mistake(exercise: Exercise, cases: list[tuple], got: list, wrong: list[
     ]  # where they differ, they differ soonest there
     for mistake in exercise.mistakes:
         if all(same(got[i], run(mistake, cases[i]), exercise) for i in order):
-            return " ".join(mistake.__doc__.split())
+            return sentence(mistake)
     return None
 
 
 def same(a: Any, b: Any, exercise: Exercise) -> bool:
     """Two outcomes agree: the same numbers, NaN where NaN is, or errors of the same type."""
     if isinstance(a, BaseException) or isinstance(b, BaseException):
-        return type(a) is type(b)
+        return type(a).__name__ == type(b).__name__  # of what another process raised, we have the name
     a, b = as_tensor(a), as_tensor(b)
     if a is None or b is None or a.shape != b.shape or a.is_complex() or b.is_complex():
         return False
@@ -211,7 +317,7 @@ def difference(got: Any, expected: Tensor, exercise: Exercise) -> str:
     value = as_tensor(got)
     if value is None:
         return f"Your function returned {describe(got)}; a tensor of shape {shape(expected)} was expected."
-    if value.dtype == torch.bool or value.is_complex():
+    if (value.dtype == torch.bool and expected.dtype != torch.bool) or value.is_complex():
         return f"Your function returned {value.dtype}; real numbers were expected."
     if value.shape != expected.shape:
         return f"Your output has shape {shape(value)}; {shape(expected)} was expected."
@@ -235,54 +341,6 @@ def as_tensor(value: Any) -> Tensor | None:
         return None
 
 
-# ---- words ---------------------------------------------------------------------------------------
-
-
-def shape(value: Any) -> str:
-    """A tensor's shape; of anything else, the value."""
-    return str(tuple(value.shape)) if hasattr(value, "shape") else shown(value)
-
-
-def describe(value: Any) -> str:
-    """What a function returned, in words."""
-    if value is None:
-        return "None (is there a return?)"
-    if isinstance(value, tuple):
-        return f"{len(value)} things ({', '.join(describe(v) for v in value)})"
-    return f"a tensor of shape {shape(value)}" if hasattr(value, "shape") else f"a {type(value).__name__}"
-
-
-def shown(value: Any) -> str:
-    """A value on one line, tensors as nested lists with two decimals."""
-    if isinstance(value, Tensor) or hasattr(value, "tolist"):
-        value = torch.as_tensor(value)
-        value = value.tolist() if not value.is_floating_point() else round_all(value.tolist())
-    text = str(value)
-    return text if len(text) <= 200 else text[:197] + "…"
-
-
-def round_all(value):
-    """Nested lists of numbers, each rounded to two decimals."""
-    return [round_all(v) for v in value] if isinstance(value, list) else round(value, 2)
-
-
-def small(case: tuple) -> bool:
-    """Whether a case is small enough to be shown in full."""
-    return sum(v.numel() for v in case if isinstance(v, Tensor)) <= 60
-
-
 def arguments(exercise: Exercise, cases: list[tuple]):
     """(name, all its values) for each argument."""
     return [(name, [case[i] for case in cases]) for i, name in enumerate(exercise.arguments)]
-
-
-def shape_range(values: list) -> str:
-    """The smallest and the largest shape that an argument had; numbers that are no tensors likewise."""
-    values = sorted(values, key=lambda v: v.numel() if isinstance(v, Tensor) else 0)
-    first, last = shape(values[0]), shape(values[-1])
-    return first if first == last else f"{first} … {last}"
-
-
-def error_line(error: BaseException) -> str:
-    """The last line of a traceback: type and message."""
-    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]

@@ -1,0 +1,233 @@
+"""What a teacher and the students read after grading: a CSV, a page for each student, and the class at a glance."""
+
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from html import escape
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from .assignment import Question
+from .grading import Record, write_text
+
+STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1a1a1a; background: #fff; }
+table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; } pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+pre, .text { background: #f4f4f4; padding: .6rem; } .side { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); } .text h3 { margin: 0; } a { color: #0b57a4; }
+@media (prefers-color-scheme: dark) { body { color: #eee; background: #161616; } pre, .text { background: #262626; }
+  a { color: #8ab8f0; } }"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One student of the class."""
+
+    student: str
+    record: Record | None  # None: nothing was handed in
+    late: timedelta | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> float | None:
+        """The sum of the points; None if there is nothing to add up."""
+        return sum(r["points"] for r in self.record.results.values()) if self.record and self.record.results else None
+
+
+def class_rows(
+    records: list[Record], roster: list[str], times: dict[str, float], deadline: datetime | None = None
+) -> list[Row]:
+    """One row for each student, those of the roster first. Of several submissions the latest counts.
+
+    times: when each file or student handed in, in seconds since 1970; otherwise the file's own time is taken.
+    """
+    by_student: dict[str, list[Record]] = {}
+    for record in records:
+        by_student.setdefault(record.student.casefold(), []).append(record)
+    alike = same_answers(records)
+    listed = {student.casefold() for student in roster}
+    names = {record.student.casefold(): record.student for record in records} | {s.casefold(): s for s in roster}
+    rows = []
+    for key in [*dict.fromkeys(s.casefold() for s in roster), *sorted(set(by_student) - listed)]:
+        found = sorted(by_student.get(key, []), key=lambda r: (not r.unreadable, handed_in(r, times)))
+        if not found:
+            rows.append(Row(names[key], None, None, ["missing"]))
+            continue
+        record = found[-1]
+        notes = list(record.notes)
+        if len(found) > 1:
+            notes.append(f"{len(found)} submissions; {record.file} counts, not {', '.join(r.file for r in found[:-1])}")
+        if roster and key not in listed:
+            notes.append("not on the roster")
+        twins = sorted({twin for r in found for twin in alike.get(r.file, []) if twin.casefold() != key})
+        if twins:
+            notes.append(f"the same answers as {', '.join(twins)}")
+        after = handed_in(record, times) - deadline.timestamp() if deadline else 0
+        rows.append(Row(names[key], record, timedelta(seconds=int(after)) if after > 0 else None, notes))
+    return rows
+
+
+def handed_in(record: Record, times: dict[str, float]) -> float:
+    """When a submission was handed in, in seconds since 1970."""
+    return times.get(record.file, times.get(record.student, record.time))
+
+
+def same_answers(records: list[Record]) -> dict[str, list[str]]:
+    """For each file, the students who handed in the very same answers."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        if record.answered:
+            groups.setdefault(record.answered, []).append(record)
+    return {r.file: [other.student for other in group if other is not r] for group in groups.values() for r in group}
+
+
+def csv_text(rows: list[Row], asked: list[Question]) -> str:
+    """The table as CSV: points by exercise, those that a person reads left empty."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    most = sum(q.points for q in asked if q.name)
+    columns = [q.id if q.name else f"{q.id} (by hand)" for q in asked]
+    table.writerow(["student", *columns, "total", "of", "late", "notes", "file", "seed"])
+    for row in rows:
+        results = row.record.results if row.record else {}
+        points = [results[q.id]["points"] if q.id in results else "" for q in asked]
+        total = "" if row.total is None else f"{row.total:g}"
+        file, seed = (row.record.file, row.record.seed) if row.record else ("", "")
+        cells = [row.student, *points, total, f"{most:g}", row.late or "", "; ".join(notes_of(row)), file, seed]
+        table.writerow([harmless(cell) for cell in cells])
+    return out.getvalue()
+
+
+def notes_of(row: Row) -> list[str]:
+    """What there is to say of a student, with a line for each answer that did not run to its end."""
+    ends = ("cell ran", "cell raised", "was called", "could not be judged", "It sent")
+    results = row.record.results if row.record else {}
+    lost = [f"{i}: {line.strip()}" for i, r in results.items() for line in r["message"].splitlines()[1:2]
+            if any(end in line for end in ends)]  # fmt: skip
+    return [*row.notes, *lost]
+
+
+def harmless(cell) -> str:
+    """Text that a spreadsheet does not take for a formula."""
+    text = str(cell)
+    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+
+
+# ---- pages ---------------------------------------------------------------------------------------
+
+
+def page(title: str, body: list[str]) -> str:
+    """A whole page of HTML, which loads nothing."""
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    body = "\n".join(body)
+    return f'<!doctype html>\n<html lang="en">\n<head>{head}<style>{STYLE}</style></head>\n' + (
+        f"<body><main>\n<h1>{escape(title)}</h1>\n{body}\n</main></body>\n</html>\n"
+    )
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table; cells are HTML already. Numbers stand right."""
+    def cell(text):
+        return f'<td class="n">{text}</td>' if re.fullmatch(r"[\d.]+", text) else f"<td>{text}</td>"
+
+    lines = ["<tr>" + "".join(f'<th scope="col">{h}</th>' for h in head) + "</tr>"]
+    return "<table>\n" + "\n".join(lines + ["<tr>" + "".join(map(cell, r)) + "</tr>" for r in rows]) + "\n</table>"
+
+
+def student_page(row: Row, asked: list[Question], source: NotebookNode) -> str:
+    """One student's feedback: points, what was found, and the hints for what is not yet right."""
+    results = row.record.results if row.record else {}
+    lines = [f"{q.id}: {results[q.id]['points']:g} of {q.points:g}" for q in asked if q.id in results]
+    body = [f"<p>{escape(', '.join(lines))}. Inputs drawn from seed {row.record.seed}.</p>" if lines else ""]
+    body += [f"<p>{escape(note)}</p>" for note in row.notes]
+    for question in asked:
+        if question.id in results:
+            result = results[question.id]
+            body.append(f"<h2>{question.id}: {result['points']:g} of {question.points:g}</h2>")
+            body.append(f"<pre>{escape(result['message'])}</pre>")
+            if result["status"] != "right":
+                body.append(f'<p><a href="#hints-{question.id}">Hints for {question.id}</a></p>')
+        elif row.record and question.id in row.record.texts:
+            body.append(f"<h2>{question.id}: read by your teacher, of {question.points:g}</h2>")
+            body.append(f"<pre>{escape(row.record.texts[question.id]) or 'not answered'}</pre>")
+    wrong = [i for i, result in results.items() if result["status"] != "right"]
+    for exercise_id in wrong:
+        body.append(f'<h2 id="hints-{exercise_id}">Hints for {exercise_id}</h2>')
+        body += [f"<details><summary>{s}</summary><p>{escape(t)}</p></details>" for s, t in hints(source, exercise_id)]
+    return page(f"Feedback for {row.student}", body)
+
+
+def hints(source: NotebookNode, exercise_id: str) -> list[tuple[str, str]]:
+    """The hints of the source for one exercise: (summary, text) each."""
+    for cell in source.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith(f"### Hints for {exercise_id}\n"):
+            return re.findall(r"<summary>(.*?)</summary>\n+(.*?)\n+</details>", cell.source, re.DOTALL)
+    return []
+
+
+def overview_page(rows: list[Row], asked: list[Question], title: str) -> str:
+    """The class: which exercise failed how often and with which known mistake, and each student's points."""
+    judged = [row for row in rows if row.total is not None]
+    lines, body = [], []
+    for question in asked:
+        found = [row.record.results[question.id] for row in judged if question.id in row.record.results]
+        if found:
+            counts = Counter(r["status"] for r in found)
+            mean = sum(r["points"] for r in found) / len(found)
+            kinds = [str(counts[kind]) for kind in ("right", "wrong", "unanswered")]
+            lines.append([question.id, *kinds, f"{mean:.2f}", f"{question.points:g}"])
+            for mistake, n in Counter(r["mistake"] for r in found if r["mistake"]).most_common():
+                body.append([question.id, str(n), escape(mistake)])
+    parts = [f"<p>{len(judged)} graded of {len(rows)}.</p>"]
+    parts += ["<h2>Exercises</h2>", table(["exercise", "right", "wrong", "open", "mean points", "of"], lines)]
+    if body:
+        parts += ["<h2>Known mistakes</h2>", table(["exercise", "times", "what it was"], body)]
+    people = []
+    for row in rows:
+        name = escape(row.student)
+        linked = f'<a href="{page_name(row.student)}">{name}</a>' if row.record else name
+        total = "" if row.total is None else f"{row.total:g}"
+        people.append([linked, total, f"late by {row.late}" if row.late else "", escape("; ".join(notes_of(row)))])
+    parts += ["<h2>Students</h2>", table(["student", "points", "late", "notes"], people)]
+    if any(not question.name for question in asked):
+        parts.append('<p><a href="explanations.html">The answers to be read by a person, side by side</a></p>')
+    return page(title, parts)
+
+
+def explanations_page(rows: list[Row], asked: list[Question]) -> str:
+    """All answers that a person reads, question by question, side by side."""
+    body = []
+    for question in asked:
+        if question.name:
+            continue
+        body += [f"<h2>{question.id} (of {question.points:g})</h2>", '<div class="side">']
+        for row in rows:
+            text = row.record.texts.get(question.id, "") if row.record else ""
+            if text.strip():
+                said = f"<pre>{escape(text)}</pre>"
+                body.append(f'<section class="text"><h3>{escape(row.student)}</h3>{said}</section>')
+        body.append("</div>")
+    return page("Explanations", body)
+
+
+def page_name(student: str) -> str:
+    """The file name of a student's page: letters and digits as they are, everything else as its code."""
+    return "student-" + "".join(c if c.isalnum() and c.isascii() else f"_{ord(c):x}_" for c in student)[:150] + ".html"
+
+
+def write_reports(rows: list[Row], asked: list[Question], source: NotebookNode, out: Path, title: str) -> Path:
+    """Write the CSV and, in a folder beside it that carries its name, the pages. Returns the class overview."""
+    folder = out.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        if row.record:
+            write_text(folder / page_name(row.student), student_page(row, asked, source))
+    write_text(folder / "explanations.html", explanations_page(rows, asked))
+    write_text(folder / "overview.html", overview_page(rows, asked, title))
+    write_text(out, csv_text(rows, asked))
+    return folder / "overview.html"

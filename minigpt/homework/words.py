@@ -1,0 +1,55 @@
+"""What check() says of values: shapes, numbers and errors, each on one line."""
+
+import traceback
+from typing import Any
+
+from torch import Tensor, as_tensor
+
+from .worker import Other
+
+
+def shape(value: Any) -> str:
+    """A tensor's shape; of anything else, the value."""
+    return str(tuple(value.shape)) if hasattr(value, "shape") else shown(value)
+
+
+def describe(value: Any) -> str:
+    """What a function returned, in words."""
+    if value is None:
+        return "None (is there a return?)"
+    if isinstance(value, Other):
+        return shown(value)
+    if isinstance(value, tuple):
+        return f"{len(value)} things ({', '.join(describe(v) for v in value)})"
+    return f"a tensor of shape {shape(value)}" if hasattr(value, "shape") else f"a {type(value).__name__}"
+
+
+def shown(value: Any) -> str:
+    """A value on one line, tensors as nested lists with two decimals."""
+    if isinstance(value, Tensor) or hasattr(value, "tolist"):
+        value = as_tensor(value)
+        value = value.tolist() if not value.is_floating_point() else round_all(value.tolist())
+    text = str(value)
+    return text if len(text) <= 200 else text[:197] + "…"
+
+
+def round_all(value):
+    """Nested lists of numbers, each rounded to two decimals."""
+    return [round_all(v) for v in value] if isinstance(value, list) else round(value, 2)
+
+
+def small(case: tuple) -> bool:
+    """Whether a case is small enough to be shown in full."""
+    return sum(v.numel() for v in case if isinstance(v, Tensor)) <= 60
+
+
+def shape_range(values: list) -> str:
+    """The smallest and the largest shape that an argument had; numbers that are no tensors likewise."""
+    values = sorted(values, key=lambda v: v.numel() if isinstance(v, Tensor) else 0)
+    first, last = shape(values[0]), shape(values[-1])
+    return first if first == last else f"{first} … {last}"
+
+
+def error_line(error: BaseException) -> str:
+    """The last line of a traceback: type and message."""
+    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
