@@ -200,10 +200,20 @@ model-en-es: data
 	$(PY) -m minigpt data fetch tatoeba-en-es
 	$(TRAIN) en-es $(TRANSLATOR) --vocab-size 4000 --max-length 8 --out runs/models/en-es
 	$(call ship,en-es)
+	$(TRAIN) en-es --objective chat --model micro --style modern --n-layer 4 --n-embd 192 --n-head 6 --block-size 96 \
+	    --vocab-size 4000 --max-length 8 --dropout 0.1 --steps 1000 --batch-size 64 --lr 3e-3 --warmup 100 --decay 0.6 \
+	    --eval-every 250 --save-every 250 --sample-every 0 --dtype float32 --out runs/models/en-es-gpt
+	cp runs/models/en-es-gpt/log.jsonl chapters/models/en-es/decoder-only-log.jsonl
+	$(PY) -m minigpt evaluate chapters/models/en-es --task en-es --max-length 8 $(GREEDY) --out chapters/models/en-es/predictions.json
+	$(PY) -m minigpt evaluate runs/models/en-es-gpt --task en-es --max-length 8 $(GREEDY) \
+	    --out chapters/models/en-es/decoder-only-predictions.json
 
 model-zh-en: data
 	$(TRAIN) zh-en $(TRANSLATOR) --vocab-size 5000 --max-length 16 --out runs/models/zh-en
 	$(call ship,zh-en)
+	$(PY) -m minigpt evaluate chapters/models/zh-en --task zh-en --max-length 16 $(GREEDY) --out chapters/models/zh-en/predictions.json
+
+GREEDY := --limit 500 --max-new-tokens 32 --batch-size 50
 
 TRANSLATOR := --objective seq2seq --model micro --style modern --n-layer 2 --n-embd 192 --n-head 6 --block-size 64 \
     --dropout 0.1 --label-smoothing 0.1 --steps 3000 --batch-size 64 --lr 3e-3 --warmup 200 --decay 0.6 \
