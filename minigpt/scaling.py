@@ -114,7 +114,7 @@ def flops_per_token(model: nn.Module) -> int:
 
     Forward, every weight of a matrix multiplies once and adds once; backward costs twice as much: 6 for each weight.
     Attention compares each token with CONTEXT others and mixes their values: 12 · layers · CONTEXT · width more
-    (Chowdhery et al., 2022, appendix B), which 6 N leaves out and which small models cannot ignore.
+    (Chowdhery et al., 2023, appendix B), which 6 N leaves out and which small models cannot ignore.
     """
     attention = 12 * len(model.h) * CONTEXT * model.config.n_embd if isinstance(model, GPT) else 0
     return 6 * weights(model) + attention
