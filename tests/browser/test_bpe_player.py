@@ -63,5 +63,6 @@ def test_the_table_and_a_narrow_page(visit, address):
     shown.get_by_label("merges applied").fill("3")
     shown.locator("summary").click()
     rows = shown.locator("details tbody tr")
+    rows.nth(49).wait_for()  # the table is filled when it opens
     assert rows.count() == 50 and rows.nth(2).get_attribute("class") == "now"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

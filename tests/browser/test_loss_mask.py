@@ -41,7 +41,9 @@ def test_models_examples_and_keyboard(visit, address):
     shown.locator(".column").nth(80).click()
     assert "Place 80" in words.inner_text()
     shown.get_by_text("The strip as a table").click()
-    assert shown.locator("tbody tr").count() == 90
+    rows = shown.locator("tbody tr")
+    rows.nth(89).wait_for(state="attached")  # the table is filled when it opens
+    assert rows.count() == 90
 
 
 def test_a_narrow_page_does_not_overflow(visit, address):
