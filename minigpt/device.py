@@ -83,6 +83,11 @@ class Group:
         return t[self.rank :: self.size]
 
 
+# Groups of runs that have ended. Were DistributedDataParallel the last to hold one, it would join the group's threads
+# while it holds Python's lock, which they need to let go of the last tensor: both would wait for ever.
+ENDED = []
+
+
 @contextmanager
 def process_group(device: torch.device):
     """The Group that torchrun has started this process in, joined for the time of the block."""
@@ -96,6 +101,7 @@ def process_group(device: torch.device):
         yield Group(dist.get_rank(), dist.get_world_size())
     finally:
         if ours:
+            ENDED.append(dist.group.WORLD)
             dist.destroy_process_group()
 
 
