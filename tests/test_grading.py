@@ -15,7 +15,7 @@ import torch
 
 from minigpt.homework.assignment import grade_id, is_check, questions, solution_copy, student_copy
 from minigpt.homework.grading import find_submissions, grade_all, read_submission
-from minigpt.homework.report import class_rows, csv_text, harmless, notes_of, page_name, write_reports
+from minigpt.homework.report import class_rows, csv_text, harmless, notes_of, page_name, read_marks, write_reports
 from minigpt.homework.sandbox import Sandbox
 from minigpt.homework.worker import Limits
 
@@ -223,6 +223,40 @@ def test_the_reports_say_it_all_and_run_nothing(class_of_seven, tmp_path):
     assert not list(tmp_path.rglob("*.part"))
     assert csv_text([], questions(SOURCE)).count("\n") == 1
     assert harmless("=1") == "'=1" and harmless("a") == "a" and harmless("") == ""
+
+
+def test_the_points_that_a_teacher_gives_are_kept_and_added(class_of_seven, tmp_path):
+    _, records = class_of_seven
+    asked, out = questions(SOURCE), tmp_path / "grades.csv"
+    before = {row.student: row for row in class_rows(list(records.values()), [], {})}
+    out.write_text(csv_text(list(before.values()), asked), encoding="utf-8")
+    assert read_marks(out, asked) == {}
+
+    def with_points(said, delimiter=","):
+        lines = list(csv.DictReader(io.StringIO(csv_text(list(before.values()), asked))))
+        table = io.StringIO()
+        writer = csv.DictWriter(table, lines[0], delimiter=delimiter)
+        writer.writeheader()
+        for line in lines:
+            writer.writerow(line | ({"4.6 (by hand)": said} if line["student"] == "eve" else {}))
+        out.write_text(table.getvalue(), encoding="utf-8-sig")
+        return read_marks(out, asked)
+
+    for said, delimiter in (("3.5", ","), ("3,5", ";"), (" 3.50 ", ",")):  # as spreadsheets of several countries save
+        assert with_points(said, delimiter) == {"eve": {"4.6": 3.5}}
+    rows = class_rows(list(records.values()), [], {}, marks=with_points("3.5"))
+    write_reports(rows, asked, SOURCE, out, "Homework 4")
+    eve = next(r for r in csv.DictReader(io.StringIO(out.read_text(encoding="utf-8"))) if r["student"] == "eve")
+    assert (eve["4.6 (by hand)"], eve["total"], eve["of"]) == ("3.5", "23.5", "25")
+    assert "3.5 of 5, read by your teacher" in (tmp_path / "grades" / page_name("eve")).read_text(encoding="utf-8")
+    assert read_marks(out, asked) == {"eve": {"4.6": 3.5}}  # and so they are there the next time too
+    for wrong in ("6", "-1", "good", "nan"):
+        with pytest.raises(ValueError, match="eve has .* for 4.6; write a number from 0 to 5"):
+            with_points(wrong)
+    for other in ("name,points\neve,3\n", "student,5.6 (by hand),total\neve,3,3\n", ""):
+        out.write_text(other, encoding="utf-8")
+        with pytest.raises(ValueError, match="choose another --out"):
+            read_marks(out, asked)
 
 
 def test_what_was_graded_is_not_graded_again(class_of_seven, box, monkeypatch):

@@ -31,6 +31,8 @@ def grade_command(
 ) -> None:
     """Grade a folder of submissions: a CSV, a page for each student, and an overview of the class.
 
+    Points that you write into the CSV's columns "by hand" are kept, and added up, when the same command runs again.
+
     Args:
         submissions: a folder with alice.ipynb or alice/hw4.ipynb for each student, or one notebook.
         out: the CSV; the pages go into a folder of the same name beside it.
@@ -54,7 +56,7 @@ def grade_command(
 
     from ..homework.assignment import questions
     from ..homework.grading import find_submissions, grade_all, homework_number, read_submission
-    from ..homework.report import class_rows, write_reports
+    from ..homework.report import class_rows, read_marks, write_reports
     from ..homework.sandbox import Limits, Sandbox
 
     if jobs < 1 or seconds <= 0 or memory < 1:
@@ -67,6 +69,7 @@ def grade_command(
     files = find_submissions(submissions)
     book = nbformat.read(source or find_source(files, homework), as_version=4)
     number = homework_number(book)
+    marks = read_marks(out, questions(book)) if out.exists() else {}
     seed = secrets.randbits(31) if seed is None else seed
     found = [read_submission(path, submissions, book) for path in files]
     torch.set_num_threads(1)
@@ -77,7 +80,7 @@ def grade_command(
             box.start()
         bar.write(boxes[0].describe())
         records = grade_all(found, book, boxes, seed, out.with_suffix("") / "records", again, bar.update)
-    rows = class_rows(records, everyone, given_times, until)
+    rows = class_rows(records, everyone, given_times, until, marks)
     overview = write_reports(rows, questions(book), book, out, f"Homework {number}")
     print(f"{out}: {len(rows)} students, seed {seed}. The class at a glance: {overview}")
 

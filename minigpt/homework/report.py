@@ -24,6 +24,9 @@ pre, .text { background: #f4f4f4; padding: .6rem; } .side { display: grid; gap: 
   a { color: #8ab8f0; } }"""
 
 
+BY_HAND = " (by hand)"  # in the head of a column whose points a person gives
+
+
 @dataclass(frozen=True)
 class Row:
     """One student of the class."""
@@ -32,19 +35,26 @@ class Row:
     record: Record | None  # None: nothing was handed in
     late: timedelta | None = None
     notes: list[str] = field(default_factory=list)
+    marks: dict[str, float] = field(default_factory=dict)  # the points that a person gave, by exercise
 
     @property
     def total(self) -> float | None:
         """The sum of the points; None if there is nothing to add up."""
-        return sum(r["points"] for r in self.record.results.values()) if self.record and self.record.results else None
+        results = self.record.results if self.record else {}
+        return sum(r["points"] for r in results.values()) + sum(self.marks.values()) if results or self.marks else None
 
 
 def class_rows(
-    records: list[Record], roster: list[str], times: dict[str, float], deadline: datetime | None = None
+    records: list[Record],
+    roster: list[str],
+    times: dict[str, float],
+    deadline: datetime | None = None,
+    marks: dict[str, dict[str, float]] | None = None,
 ) -> list[Row]:
     """One row for each student, those of the roster first. Of several submissions the latest counts.
 
     times: when each file or student handed in, in seconds since 1970; otherwise the file's own time is taken.
+    marks: the points that a person gave, by student and exercise.
     """
     by_student: dict[str, list[Record]] = {}
     for record in records:
@@ -56,7 +66,7 @@ def class_rows(
     for key in [*dict.fromkeys(s.casefold() for s in roster), *sorted(set(by_student) - listed)]:
         found = sorted(by_student.get(key, []), key=lambda r: (not r.unreadable, handed_in(r, times)))
         if not found:
-            rows.append(Row(names[key], None, None, ["missing"]))
+            rows.append(Row(names[key], None, None, ["missing"], (marks or {}).get(names[key], {})))
             continue
         record = found[-1]
         notes = list(record.notes)
@@ -68,7 +78,8 @@ def class_rows(
         if twins:
             notes.append(f"the same answers as {', '.join(twins)}")
         after = handed_in(record, times) - deadline.timestamp() if deadline else 0
-        rows.append(Row(names[key], record, timedelta(seconds=int(after)) if after > 0 else None, notes))
+        late = timedelta(seconds=int(after)) if after > 0 else None
+        rows.append(Row(names[key], record, late, notes, (marks or {}).get(names[key], {})))
     return rows
 
 
@@ -87,20 +98,47 @@ def same_answers(records: list[Record]) -> dict[str, list[str]]:
 
 
 def csv_text(rows: list[Row], asked: list[Question]) -> str:
-    """The table as CSV: points by exercise, those that a person reads left empty."""
+    """The table as CSV: points by exercise, those that a person gives empty until they are given (read_marks)."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    most = sum(q.points for q in asked if q.name)
-    columns = [q.id if q.name else f"{q.id} (by hand)" for q in asked]
+    columns = [q.id if q.name else f"{q.id}{BY_HAND}" for q in asked]
     table.writerow(["student", *columns, "total", "of", "late", "notes", "file", "seed"])
     for row in rows:
         results = row.record.results if row.record else {}
-        points = [results[q.id]["points"] if q.id in results else "" for q in asked]
+        points = [results[q.id]["points"] if q.id in results else row.marks.get(q.id, "") for q in asked]
+        most = sum(q.points for q in asked if q.name or q.id in row.marks)
         total = "" if row.total is None else f"{row.total:g}"
         file, seed = (row.record.file, row.record.seed) if row.record else ("", "")
         cells = [row.student, *points, total, f"{most:g}", row.late or "", "; ".join(notes_of(row)), file, seed]
         table.writerow([harmless(cell) for cell in cells])
     return out.getvalue()
+
+
+def read_marks(path: Path, asked: list[Question]) -> dict[str, dict[str, float]]:
+    """The points that a person has written into the columns "by hand" of a table made by csv_text: by student, by
+    exercise. ValueError if it is another table, or if one is no number from 0 to the points of its exercise."""
+    by_hand = {f"{question.id}{BY_HAND}": question for question in asked if not question.name}
+    text = path.read_text(encoding="utf-8-sig")
+    head = text.partition("\n")[0]
+    table = csv.DictReader(io.StringIO(text), delimiter=";" if head.count(";") > head.count(",") else ",")
+    columns = table.fieldnames or []
+    if "student" not in columns or {c for c in columns if c.endswith(BY_HAND)} != set(by_hand):
+        raise ValueError(f"{path} exists and is not the table of this homework: choose another --out")
+    marks: dict[str, dict[str, float]] = {}
+    for row in table:
+        for column, question in by_hand.items():
+            said, student = (row[column] or "").strip(), row["student"].removeprefix("'")
+            if not said:
+                continue
+            try:
+                points = float(said.replace(",", "."))
+            except ValueError:
+                points = -1.0
+            if not 0 <= points <= question.points:
+                remedy = f"write a number from 0 to {question.points:g}, or leave it empty"
+                raise ValueError(f"{path}: {student} has {said!r} for {question.id}; {remedy}")
+            marks.setdefault(student, {})[question.id] = points
+    return marks
 
 
 def notes_of(row: Row) -> list[str]:
@@ -153,7 +191,8 @@ def student_page(row: Row, asked: list[Question], source: NotebookNode) -> str:
             if result["status"] != "right":
                 body.append(f'<p><a href="#hints-{question.id}">Hints for {question.id}</a></p>')
         elif row.record and question.id in row.record.texts:
-            body.append(f"<h2>{question.id}: read by your teacher, of {question.points:g}</h2>")
+            given = f"{row.marks[question.id]:g} " if question.id in row.marks else ""
+            body.append(f"<h2>{question.id}: {given}of {question.points:g}, read by your teacher</h2>")
             body.append(f"<pre>{escape(row.record.texts[question.id]) or 'not answered'}</pre>")
     wrong = [i for i, result in results.items() if result["status"] != "right"]
     for exercise_id in wrong:
