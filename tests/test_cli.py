@@ -46,7 +46,11 @@ def test_train_other_objectives(minigpt, tmp_path, objective, kind):
     code, out = minigpt("train", *SMALL, "--objective", objective, "--style", "modern", "--out", run)
     assert code is None and "validation loss" in out and "bits per byte" not in out
     assert type(load_checkpoint(run)[0]).__name__ == kind
-    assert minigpt("train", "--objective", objective, "--out", run, "--resume", "--steps", 5)[0] is None
+    again = ["train", "--out", run, "--resume", "--steps", 5]
+    assert f"was trained with objective {objective}" in minigpt(*again)[0]
+    if objective == "plm":
+        assert "predict 0.1666" in minigpt(*again, "--objective", objective, "--predict", 1)[0]
+    assert minigpt(*again, "--objective", objective)[0] is None
     assert (run / "latest").read_text() == "step-5"
     code, _ = minigpt("generate", run)
     assert kind in code  # it does not write from left to right

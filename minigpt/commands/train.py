@@ -9,7 +9,7 @@ from torch import nn
 from tyro.conf import Positional, arg
 
 from ..chat import CHAT_TOKENS, add_special_tokens
-from ..checkpoint import build, find_checkpoint, read_configs
+from ..checkpoint import CheckpointError, build, find_checkpoint, read_configs, read_json, to_json, write_file
 from ..config import LLAMA, MODERN, PRESETS, TrainConfig, preset
 from ..device import is_main_process
 from ..evaluate import bits_per_byte
@@ -25,6 +25,7 @@ from . import material
 from .use import load_any
 
 STYLES = {"gpt2": {}, "modern": MODERN, "llama": LLAMA}
+ASKED = "asked.json"  # in the folder of a run: what it learns from, so that it cannot go on with something else
 OBJECTIVES = {"clm": GPT, "mlm": Encoder, "plm": XLNet, "seq2seq": Seq2Seq, "chat": GPT}  # what each of them trains
 
 
@@ -74,10 +75,13 @@ def train_command(
         max_length: tasks: leave out examples whose source has more words (zh-en: characters).
         out: the folder of the run; runs/CORPUS-MODEL when not given.
         resume: go on from the newest checkpoint in `out`, with its model, tokenizer and settings (steps may grow);
-            name the same corpus and objective, and where you chose one, predict or label_smoothing.
+            name the same corpus and objective, and where you chose them, predict, label_smoothing and max_length.
         config: how to train.
     """
     out = out or Path("runs") / f"{text.stem if text else Path(corpus).name}-{model}"
+    asked = dict(corpus=str(text or corpus), objective=objective, max_length=max_length)
+    asked |= dict(predict=predict) if objective == "plm" else {}
+    asked |= dict(label_smoothing=label_smoothing) if objective == "seq2seq" else {}
     prepared = text is None and (Path(corpus) / "manifest.json").is_file()
     if prepared:
         *rows, words = open_shards(corpus)
@@ -91,7 +95,7 @@ def train_command(
     else:
         train_texts, val_texts = material.split_file(text) if text else split_documents(corpus)
     if resume:
-        network, words, config = reopen(out, config)
+        network, words, config = reopen(out, config, asked)
     else:
         if not prepared:
             words = material.make_tokenizer(tokenizer, train_texts, val_texts, vocab_size)
@@ -110,7 +114,7 @@ def train_command(
     if objective != "clm":
         config = replace(config, sample_every=0)  # only a GPT writes from left to right
     val_loss_fn = seq2seq_loss if objective == "seq2seq" else loss_fn  # without smoothing
-    last = carry_out(network, data, config, loss_fn, words, out, resume, val_loss_fn)
+    last = carry_out(network, data, config, loss_fn, words, out, resume, asked, val_loss_fn)
     if objective == "clm" and not prepared and "val_loss" in last:
         bits = bits_per_byte(last["val_loss"], len(rows[1]) - 1, "".join(val_texts))
         tell(f"{bits:.3f} bits per byte of validation text")
@@ -138,14 +142,16 @@ def finetune_command(
         examples: learn from so many training examples only; 0 takes all.
         max_length: leave out examples whose source has more words (zh-en: characters).
         out: the folder of the run; runs/TASK when not given.
-        resume: go on from the newest checkpoint in `out`, with its model, tokenizer and settings (steps may grow).
+        resume: go on from the newest checkpoint in `out`, with its model, tokenizer and settings (steps may grow);
+            name the same task, and where you chose them, head, lora_rank, examples and max_length.
         config: how to train.
     """
     out = out or Path("runs") / task
+    asked = dict(task=task, head=head, lora_rank=lora_rank, examples=examples, max_length=max_length)
     chosen = load_task(task, max_length)
     parts = [chosen.train[: examples or None], chosen.validation]
     if resume:
-        network, words, config = reopen(out, config)
+        network, words, config = reopen(out, config, asked)
     else:
         network, words = load_any(folder)
         words = add_special_tokens(network, words, CHAT_TOKENS)  # those that it does not have yet
@@ -156,24 +162,39 @@ def finetune_command(
         loss_fn, data = material.chat_material(words, network.config.block_size, parts)
     if lora_rank and not resume:
         add_lora(network, lora_rank, alpha=2.0 * lora_rank)
-    carry_out(network, data, replace(config, sample_every=0), loss_fn, words, out, resume)
+    carry_out(network, data, replace(config, sample_every=0), loss_fn, words, out, resume, asked)
     if lora_rank and is_main_process():
         tell(f"the adapter alone is in {save_lora(network, out / 'adapter.safetensors')}")
 
 
-def reopen(out: Path, config: TrainConfig) -> tuple[nn.Module, object, TrainConfig]:
-    """(model, tokenizer, settings) of the run in `out`; it may be given more steps."""
+def reopen(out: Path, config: TrainConfig, asked: dict) -> tuple[nn.Module, object, TrainConfig]:
+    """(model, tokenizer, settings) of the run in `out`; it may be given more steps. CheckpointError if it learned from
+    something else than what is `asked` for now."""
     folder = find_checkpoint(out)
+    known = read_json(out / ASKED) if (out / ASKED).is_file() else asked
+    if changed := [f"{name} {known.get(name)}" for name in asked if known.get(name) != asked[name]]:
+        raise CheckpointError(f"{out} was trained with {', '.join(changed)}: resume with the same")
     described, saved = read_configs(folder)
     return build(described), load_tokenizer(folder), replace(saved, steps=max(saved.steps, config.steps))
 
 
 def carry_out(
-    network: nn.Module, data, config: TrainConfig, loss_fn, words, out: Path, resume: bool, val_loss_fn=None
+    network: nn.Module,
+    data,
+    config: TrainConfig,
+    loss_fn,
+    words,
+    out: Path,
+    resume: bool,
+    asked: dict,
+    val_loss_fn=None,
 ) -> dict:
-    """Train, say what happened, and return the log's last line."""
+    """Train, say what happened, and return the log's last line. What is learned from is kept beside the log."""
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     tell(f"{trained:,} parameters to train; the run is kept in {out}")
+    if is_main_process() and not (out / "latest").exists():
+        out.mkdir(parents=True, exist_ok=True)
+        write_file(out / ASKED, to_json(asked))
     losses = dict(loss_fn=loss_fn, val_loss_fn=val_loss_fn)
     last = train(network, *data, config, **losses, tokenizer=words, out=out, resume=resume)[-1]
     if last.get("stopped") == "interrupted":
