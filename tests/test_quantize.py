@@ -19,6 +19,7 @@ from minigpt.data import TokenDataset
 from minigpt.evaluate import evaluate_loss
 from minigpt.model import GPT, Encoder, Seq2Seq, XLNet
 from minigpt.quantize import dequantize, quantize
+from minigpt.resume import read_log
 from minigpt.texts import load_split, split_documents
 from minigpt.tokenizer import CharTokenizer
 
@@ -52,10 +53,12 @@ def test_every_kind_comes_back(tmp_path, kind, tied):
     model = kind(GPTConfig(9, 8, 2, 2, 16, tied=tied)).eval()
     tokenizer = CharTokenizer.train("abcdefghi")
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "log.jsonl").write_text("{}\n")
+    log = [{"step": i, "loss": 1.0} | ({"val_loss": 1.0} if i % 7 == 0 else {}) for i in range(26)]
+    (tmp_path / "run" / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
     save_checkpoint(tmp_path / "run", 3, model, tokenizer, state={}, tensors={})
     out = shrink(tmp_path / "run", tmp_path / "small")
     assert {file.name for file in out.iterdir()} == {"config.json", "tokenizer.json", "log.jsonl", INT8}
+    assert [line["step"] for line in read_log(out / "log.jsonl", 99)] == [0, 7, 10, 14, 20, 21, 25]
     back, words = load_checkpoint(out)
     assert type(back) is kind and words.fingerprint() == tokenizer.fingerprint() and not back.training
     for name, w in back.state_dict().items():

@@ -1,6 +1,7 @@
 """The command that makes a trained model small enough to be committed or sent: shrink."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from ..quantize import quantize
 def shrink(run, out) -> Path:
     """Write the newest checkpoint of `run` into the new folder `out`, its matrices as int8 (see quantize.py).
 
-    Beside the weights go config.json, tokenizer.json and the run's log.jsonl, where they are there; load_checkpoint()
-    reads such a folder like any other. What only resuming needs stays behind. Raises ValueError if `out` exists.
+    Beside the weights go config.json, tokenizer.json and the run's log.jsonl (see thin()), where they are there;
+    load_checkpoint() reads such a folder like any other. What only resuming needs stays behind. Raises ValueError if
+    `out` exists.
     """
     run, out = Path(run), Path(out)
     source = find_checkpoint(run)
@@ -29,11 +31,20 @@ def shrink(run, out) -> Path:
     partial.mkdir(parents=True)
     write_file(partial / INT8_WEIGHTS, safetensors.torch.save(weights))
     logs = [path for path in (source / "log.jsonl", source.parent / "log.jsonl") if path.is_file()]
-    for path in [source / "config.json", source / "tokenizer.json", *logs[:1]]:
+    for path in [source / "config.json", source / "tokenizer.json"]:
         if path.is_file():
             shutil.copyfile(path, partial / path.name)
+    for path in logs[:1]:
+        write_file(partial / path.name, thin(path.read_text(encoding="utf-8")).encode())
     os.replace(partial, out)
     return out
+
+
+def thin(log: str) -> str:
+    """Of a log's lines every tenth step, the last one, and all that hold more than a step: a look, a sample, an end."""
+    lines = log.splitlines(keepends=True)
+    kept = re.compile(r'"step": \d*0,|"val_loss"|"sample"|"stopped"')
+    return "".join(line for i, line in enumerate(lines, 1) if kept.search(line) or i == len(lines))
 
 
 def shrink_adapter(adapter: Path, out: Path) -> None:
