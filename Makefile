@@ -102,6 +102,9 @@ define ship
 	mkdir -p chapters/models/$(1) && cp runs/models/shipped/* chapters/models/$(1)/
 endef
 
+# The log of a run whose weights are not kept, thinned as `shrink` does it.
+THIN := grep -E '"step": [0-9]*0,|"val_loss"|"sample"|"stopped"'
+
 model-andersen: data
 	$(TRAIN) andersen --model micro --tokenizer chapters/models/andersen --dropout 0.1 --steps 3000 --lr 3e-3 --warmup 100 \
 	    --eval-every 250 --save-every 500 --sample-every 1000 --sample-prompt "Once upon a time" --out runs/models/andersen
@@ -143,8 +146,8 @@ model-describe: data
 	    --dropout 0.05 --tokenizer chapters/models/wikipedia $(SHORT) --steps 300 --lr 1e-3 --out runs/models/describe-scratch
 	rm -f chapters/models/describe/lora-adapter.safetensors
 	$(PY) -m minigpt shrink runs/models/describe-lora/adapter.safetensors chapters/models/describe/lora-adapter.safetensors
-	cp runs/models/describe-lora/log.jsonl chapters/models/describe/lora-log.jsonl
-	cp runs/models/describe-scratch/log.jsonl chapters/models/describe/from-nothing-log.jsonl
+	$(THIN) runs/models/describe-lora/log.jsonl > chapters/models/describe/lora-log.jsonl
+	$(THIN) runs/models/describe-scratch/log.jsonl > chapters/models/describe/from-nothing-log.jsonl
 	$(PY) -m minigpt evaluate chapters/models/describe $(JUDGE) --out chapters/models/describe/predictions.json
 	$(PY) -m minigpt evaluate runs/models/describe-lora $(JUDGE) --out chapters/models/describe/lora-predictions.json
 
@@ -203,7 +206,7 @@ model-en-es: data
 	$(TRAIN) en-es --objective chat --model micro --style modern --n-layer 4 --n-embd 192 --n-head 6 --block-size 96 \
 	    --vocab-size 4000 --max-length 8 --dropout 0.1 --steps 1000 --batch-size 64 --lr 3e-3 --warmup 100 --decay 0.6 \
 	    --eval-every 250 --save-every 250 --sample-every 0 --dtype float32 --out runs/models/en-es-gpt
-	cp runs/models/en-es-gpt/log.jsonl chapters/models/en-es/decoder-only-log.jsonl
+	$(THIN) runs/models/en-es-gpt/log.jsonl > chapters/models/en-es/decoder-only-log.jsonl
 	$(PY) -m minigpt evaluate chapters/models/en-es --task en-es --max-length 8 $(GREEDY) --out chapters/models/en-es/predictions.json
 	$(PY) -m minigpt evaluate runs/models/en-es-gpt --task en-es --max-length 8 $(GREEDY) \
 	    --out chapters/models/en-es/decoder-only-predictions.json
@@ -216,8 +219,8 @@ model-zh-en: data
 GREEDY := --limit 500 --max-new-tokens 32 --batch-size 50
 
 TRANSLATOR := --objective seq2seq --model micro --style modern --n-layer 2 --n-embd 192 --n-head 6 --block-size 64 \
-    --dropout 0.1 --label-smoothing 0.1 --steps 3000 --batch-size 64 --lr 3e-3 --warmup 200 --decay 0.6 \
-    --eval-every 500 --save-every 500 --dtype float32
+    --dropout 0.1 --label-smoothing 0.1 --steps 9000 --batch-size 64 --lr 5e-3 --warmup 200 --decay 0.6 \
+    --eval-every 1000 --save-every 1000 --dtype float32
 
 # Page 1.2 reads the log of many small runs: those that it lacks are trained.
 sweep-scaling: data
