@@ -65,10 +65,11 @@ def test_the_students_copy_has_no_solution_and_the_other_no_marks(name):
 
 
 def test_the_copies_are_written(tmp_path):
+    kept = (ROOT / "chapters" / "homework" / "hw4.ipynb").read_bytes()
     source = tmp_path / "hw4.ipynb"
-    source.write_bytes(SOURCES[0].read_bytes())
+    source.write_bytes(kept)
     tool.make_copies(source, tmp_path / "out")
-    assert source.read_bytes() == SOURCES[0].read_bytes()  # it was fresh
+    assert source.read_bytes() == kept  # it was fresh
     written = [nbformat.read(tmp_path / "out" / name, as_version=4) for name in ("hw4.ipynb", "solutions/hw4.ipynb")]
     assert answers(written[0], SOURCE) == {} and len(answers(written[1], SOURCE)) == 7
 

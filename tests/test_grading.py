@@ -33,9 +33,9 @@ def box():
         yield box
 
 
-def notebook(student, solved=True, **changed):
+def notebook(student, solved=True, source=SOURCE, **changed):
     """A submission. changed: new sources of cells, named by grade_id with _ for . and -."""
-    made = (solution_copy if solved else student_copy)(SOURCE)
+    made = (solution_copy if solved else student_copy)(source)
     for cell in made.cells:
         name = grade_id(cell).replace(".", "_").replace("-", "_")
         if name == "student":
@@ -45,14 +45,14 @@ def notebook(student, solved=True, **changed):
     return made
 
 
-def grade_class(folder, box, notebooks, seed=7, **options):
+def grade_class(folder, box, notebooks, seed=7, source=SOURCE, **options):
     """Records by file name, of notebooks by file name."""
     for name, content in notebooks.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content if isinstance(content, str) else nbformat.writes(content), encoding="utf-8")
-    found = [read_submission(path, folder, SOURCE) for path in find_submissions(folder)]
-    records = grade_all(found, SOURCE, [box], seed, folder.parent / f"{folder.name}-records", **options)
+    found = [read_submission(path, folder, source) for path in find_submissions(folder)]
+    records = grade_all(found, source, [box], seed, folder.parent / f"{folder.name}-records", **options)
     return {record.file: record for record in records}
 
 
@@ -63,12 +63,18 @@ def points(record):
 # ---- honest work ---------------------------------------------------------------------------------
 
 
-def test_the_solution_has_full_points_and_the_students_copy_none(tmp_path, box):
-    records = grade_class(tmp_path / "in", box, {"alice.ipynb": notebook("alice"), "bob.ipynb": notebook("bob", False)})
-    assert points(records["alice.ipynb"]) == FULL and records["alice.ipynb"].notes == []
-    assert set(points(records["bob.ipynb"]).values()) == {0.0}
-    assert all("not answered" in result["message"] for result in records["bob.ipynb"].results.values())
-    assert "future" in records["alice.ipynb"].texts["4.6"] and records["bob.ipynb"].texts["4.6"] == ""
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "chapters" / "homework").glob("hw*.ipynb")))
+def test_the_solution_has_full_points_and_the_students_copy_none(tmp_path, box, name):
+    source = nbformat.read(ROOT / "chapters" / "homework" / f"{name}.ipynb", as_version=4)
+    full = {q.id: q.points for q in questions(source) if q.name}
+    read = {q.id for q in questions(source)} - set(full)
+    for who, solved in (("alice", True), ("bob", False)):
+        made = notebook(who, solved, source=source)
+        record = grade_class(tmp_path / who, box, {f"{who}.ipynb": made}, source=source)[f"{who}.ipynb"]
+        assert points(record) == (full if solved else dict.fromkeys(full, 0)), record.results
+        assert record.notes == [] and set(record.texts) == read
+        assert all(bool(text) == solved for text in record.texts.values())
+        assert solved or all("not answered" in result["message"] for result in record.results.values())
 
 
 def test_a_mistake_is_named_and_an_edge_costs_half(tmp_path, box):
