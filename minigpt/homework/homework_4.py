@@ -113,8 +113,10 @@ def causal_cases(generator):
 
     ordinary = [draw(2, 3, 2, 3, 1), draw(3, 3, 4, 2, 2), draw(2, 5, 3, 4, 2), draw(4, 4, 5, 2, 3, 2),
                 draw(3, 7, 6, 5, 2, 4), draw(6, 9, 16, 3, 2)]  # fmt: skip
-    q = torch.full((1, 2, 4), -100.0)  # scores near −20,000, where a "large negative number" is the largest of all
-    k, v = 100 + torch.rand(1, 3, 4, generator=generator), torch.randn(1, 3, 2, generator=generator)
+    # Scores near −20,000, where a "large negative number" is the largest of all. Sixty-fourths, so that float32 has
+    # the scores exactly: rounded there, they would be 0.002 off, and answers in float64 not those of float32.
+    q, k = torch.full((1, 2, 4), -100.0), 100 + torch.randint(64, (1, 3, 4), generator=generator) / 64
+    v = torch.randn(1, 3, 2, generator=generator)
     return [*ordinary, (q, k, v)]
 
 
