@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .words import describe, error_line, shape, shape_range, shown, small
+from .words import describe, error_line, nested, shape, shape_range, shown, small, unlike
 
 
 @dataclass(frozen=True)
@@ -271,9 +271,9 @@ def judge(exercise: Exercise, cases: list[tuple], got: list) -> Result:
     mistake = None if isinstance(got[i], BaseException) else name_mistake(exercise, cases, got, wrong)
     if mistake:
         lines += [f"  {mistake}"]
-    if small(cases[i]):
-        lines += ["  The input's values:"]
-        lines += [f"    {name} = {shown(v)}" for name, v in zip(exercise.arguments, cases[i], strict=True)]
+    tensors = [(n, v) for n, v in zip(exercise.arguments, cases[i], strict=True) if hasattr(v, "shape")]
+    if tensors and small(cases[i]):  # of all other values, more than a shape stands above
+        lines += ["  The input's values:", *(f"    {name} = {shown(v)}" for name, v in tensors)]
     only_edges = i >= len(cases) - exercise.edges
     if only_edges:
         lines += ["  All ordinary inputs are right; this one is extreme. That is half of the points."]
@@ -301,19 +301,23 @@ def name_mistake(exercise: Exercise, cases: list[tuple], got: list, wrong: list[
 
 
 def same(a: Any, b: Any, exercise: Exercise) -> bool:
-    """Two outcomes agree: the same numbers, NaN where NaN is, or errors of the same type."""
+    """Two outcomes agree: the same numbers, NaN where NaN is, the same texts, or errors of the same type."""
     if isinstance(a, BaseException) or isinstance(b, BaseException):
         return type(a).__name__ == type(b).__name__  # of what another process raised, we have the name
+    if as_tensor(a) is None and as_tensor(b) is None:
+        return nested(a) == nested(b)
     a, b = as_tensor(a), as_tensor(b)
     if a is None or b is None or a.shape != b.shape or a.is_complex() or b.is_complex():
         return False
     return torch.allclose(a.double(), b.double(), exercise.rtol, exercise.atol, equal_nan=True)
 
 
-def difference(got: Any, expected: Tensor, exercise: Exercise) -> str:
-    """What is wrong with one output, in a sentence; "" if nothing is."""
+def difference(got: Any, expected: Any, exercise: Exercise) -> str:
+    """What is wrong with one output, in a sentence; "" if nothing is. Numbers may differ by rounding, texts may not."""
     if isinstance(got, BaseException):
         return f"Your function raised {error_line(got)}"
+    if as_tensor(expected) is None:
+        return unlike(got, expected)
     value = as_tensor(got)
     if value is None:
         return f"Your function returned {describe(got)}; a tensor of shape {shape(expected)} was expected."

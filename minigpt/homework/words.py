@@ -38,6 +38,26 @@ def round_all(value):
     return [round_all(v) for v in value] if isinstance(value, list) else round(value, 2)
 
 
+def nested(value: Any) -> Any:
+    """Lists, tensors and arrays as tuples, also inside each other; anything else as it is."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(nested(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+def unlike(value: Any, right: Any) -> str:
+    """Where two values that hold texts first differ, lengths before what is inside, in a sentence; "" if nowhere."""
+    mine, ours, at = nested(value), nested(right), ""
+    if not isinstance(mine, type(ours)):
+        return f"Your function returned {describe(value)}; {describe(right)} was expected."
+    while isinstance(mine, tuple) and isinstance(ours, tuple) and mine != ours:
+        if len(mine) != len(ours):
+            wanted = f"length {len(ours)} was expected: {shown(list(ours))}"
+            return f"Your output{at} has length {len(mine)}: {shown(list(mine))}; {wanted}."
+        i = next(i for i, (a, b) in enumerate(zip(mine, ours, strict=True)) if a != b)
+        mine, ours, at = mine[i], ours[i], f"{at}[{i}]"
+    return "" if mine == ours else f"Your output{at} is {shown(repr(mine))}; {shown(repr(ours))} was expected."
+
+
 def small(case: tuple) -> bool:
     """Whether a case is small enough to be shown in full."""
     return sum(v.numel() for v in case if isinstance(v, Tensor)) <= 60
