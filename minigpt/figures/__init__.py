@@ -11,6 +11,7 @@ from minigpt.figures.figure import Figure, Matrix
 from minigpt.figures.head_gallery import HeadGallery, read_heads
 from minigpt.figures.head_start import HeadStart
 from minigpt.figures.loss_mask import LossMask, read_losses
+from minigpt.figures.loss_text import LossText
 from minigpt.figures.mask_explorer import MaskExplorer, read_guesses
 from minigpt.figures.mask_painter import MaskPainter
 from minigpt.figures.next_character import NextCharacter
@@ -34,6 +35,7 @@ __all__ = [
     "HeadGallery",
     "HeadStart",
     "LossMask",
+    "LossText",
     "MaskExplorer",
     "MaskPainter",
     "Matrix",
