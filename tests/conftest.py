@@ -4,8 +4,14 @@ import io
 import sys
 
 import pytest
+import torch
 
 from minigpt import __main__ as cli
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
 
 
 @pytest.fixture
