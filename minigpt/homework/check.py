@@ -205,7 +205,13 @@ def grade_value(exercise: ValueExercise, answer: Any) -> Result:
     for wrong, sentence in exercise.mistakes.items():
         if equal(value, plain(wrong)):
             return Result("wrong", f"{title}: not yet.\n  {shown(answer)}: {sentence}", sentence)
-    return Result("wrong", f"{title}: not yet.\n  {shown(answer)} is not it, nor a mistake this check knows.")
+    so_far = f" {sum(map(equal, value, right))} of {len(right)} are right." if same_length(value, right) else ""
+    return Result("wrong", f"{title}: not yet.\n  {shown(answer)} is not it, nor a mistake this check knows.{so_far}")
+
+
+def same_length(a: Any, b: Any) -> bool:
+    """Whether both are tuples of one length."""
+    return isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b)
 
 
 def plain(value: Any) -> Any:
@@ -232,8 +238,8 @@ def kind(value: Any) -> str:
 
 def equal(a: Any, b: Any) -> bool:
     """Equal up to rounding to three digits, whole numbers exactly; tuples by their elements."""
-    if isinstance(a, tuple) and isinstance(b, tuple):
-        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
+    if same_length(a, b):
+        return all(equal(x, y) for x, y in zip(a, b, strict=True))
     if kind(a) == kind(b) == "a number" and not (isinstance(a, int) and isinstance(b, int)):
         return abs(a - b) <= 1e-3 * abs(b) + 1e-9
     return a == b
