@@ -42,6 +42,7 @@ def test_it_keeps_what_each_reader_paid():
     for reader, probs in ((0, guesses()), (1, guesses(seed=1))):
         paid = [-math.log2(probs[t, i]) for t, i in enumerate((0, 3, 2, 5))]
         assert shown.bits(reader) == pytest.approx(paid, abs=1e-3)
+    assert shown.words().startswith("Pairs, 4 tokens: ")
     shown.reader = 1
     mean = sum(paid) / 4
     assert shown.words().startswith(
@@ -68,7 +69,8 @@ def test_the_page_gets_the_state_and_a_still_picture():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"readers": {}}, "at least one reader"),
+        ({"readers": {}}, "readers with names"),
+        ({"readers": {"": guesses()}}, "readers with names"),
         ({"ids": []}, "1 to 250 tokens, not 0"),
         ({"ids": [0] * (MOST_TOKENS + 1)}, "not 251"),
         ({"readers": {"GPT": guesses(5)}}, r"'GPT' must have the shape \(4, 6\), not \(5, 6\)"),

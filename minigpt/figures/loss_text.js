@@ -9,6 +9,7 @@ const CLEAR = 8; // bits saved or lost against another reader: above it, the col
 const two = (x) => print(x, 2, true);
 const one = (x) => print(x, 1, true);
 const total = (numbers) => numbers.reduce((a, b) => a + b, 0);
+const capital = (name) => name[0].toUpperCase() + name.slice(1);
 const choices = (bits) => (bits < 16 ? one(2 ** bits) : Math.round(2 ** bits).toLocaleString("en-US"));
 
 /** The least number of tokens that bring half of all bits. */
@@ -66,7 +67,7 @@ function render({ model, el }) {
 
   function drawGuess(t) {
     const [bits, rank, , best, shares] = guesses(model.get("reader"))[t];
-    title.textContent = `what ${readers[model.get("reader")][0]} expected here`;
+    title.textContent = `what ${readers[model.get("reader")][0]} expected here, and what came ✓`;
     rows.forEach((row, i) => {
       const extra = i === best.length; // a last row for what came, if it is not among the best
       row.node.hidden = extra && rank <= best.length;
@@ -100,9 +101,9 @@ function render({ model, el }) {
     drawGuess(t);
     const [bits, rank, entropy] = guesses(r)[t];
     say(words, `“${tokens[t]}” cost ${two(bits)} bits, rank ${rank.toLocaleString("en-US")} of ${vocabulary.toLocaleString("en-US")}. ` +
-      `${readers[r][0]} was as unsure here as among ${choices(entropy)} equal choices` +
+      `${capital(readers[r][0])} was as unsure here as among ${choices(entropy)} equal choices` +
       (rival ? `; ${readers[other][0]} paid ${two(rival[t])} bits.` : "."));
-    say(whole, `${readers[r][0]}, ${tokens.length} tokens: ${two(mean)} bits per token, ${two(total(cost) / bytes)} bits per byte, as unsure ` +
+    say(whole, `${capital(readers[r][0])}, ${tokens.length} tokens: ${two(mean)} bits per token, ${two(total(cost) / bytes)} bits per byte, as unsure ` +
       `as among ${one(2 ** mean)} equal choices. Half of all bits fall on ${half(cost)} of the tokens.`);
   }
 

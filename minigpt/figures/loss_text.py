@@ -50,8 +50,8 @@ class LossText(Figure):
 
     def __init__(self, ids, names: Sequence[str], readers: Mapping, n_bytes: int, before: str = "", **state):
         ids, V = torch.as_tensor(ids).tolist(), len(names)
-        if not readers or not 0 < len(ids) <= MOST_TOKENS:
-            raise ValueError(f"LossText needs at least one reader and 1 to {MOST_TOKENS} tokens, not {len(ids)}.")
+        if not all([*readers, readers]) or not 0 < len(ids) <= MOST_TOKENS:
+            raise ValueError(f"LossText needs readers with names, and 1 to {MOST_TOKENS} tokens, not {len(ids)}.")
         kept = []
         for name, probs in readers.items():
             probs = torch.as_tensor(probs).detach().double()
@@ -77,6 +77,7 @@ class LossText(Figure):
 
     def words(self) -> str:
         name, bits = self.readers[self.reader][0], self.bits()
+        name = name[0].upper() + name[1:]
         mean, per_byte = sum(bits) / len(bits), sum(bits) / self.size[1]
         return (
             f"{name}, {len(bits)} tokens: {mean:.2f} bits per token, {per_byte:.2f} bits per byte, as unsure "

@@ -34,7 +34,7 @@ def test_every_place_of_every_reader(shown, figure):
         for t, (bits, rank, entropy, best, shares) in enumerate(guessed):
             assert shown.locator(".words").inner_text() == (
                 f"“{figure.tokens[t]}” cost {bits:.2f} bits, rank {rank} of {len(NAMES)}. "
-                f"{name} was as unsure here as among {2**entropy:.1f} equal choices."
+                f"{name[0].upper() + name[1:]} was as unsure here as among {2**entropy:.1f} equal choices."
             )
             rows = shown.locator(".guess tbody tr:visible")
             came = [figure.tokens[t]] if rank > 5 else []
