@@ -13,7 +13,7 @@ TUNE   := $(PY) -m minigpt finetune
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book models test test-fast test-long lab serve data data-all execute furniture homework mutants clean distclean \
+.PHONY: help book models test test-fast test-long lab serve data data-all execute furniture homework slides mutants clean distclean \
         lint unit notebooks fresh house browser chromium
 
 ## For readers
@@ -46,6 +46,9 @@ furniture: $(VENV)/installed ## write the notebooks' header cards and references
 
 homework: $(VENV)/installed ## make the homework to hand out, homework/, and its solutions (HW=4 for one)
 	$(PY) book/tools/homework.py $(HW)
+
+slides: $(VENV)/installed ## make the slides, a deck for each page, in _build/slides
+	$(PY) book/tools/slides.py
 
 models: $(MODELS:%=model-%) ## train the book's models again (about six hours on one core; make model-NAME for one)
 

@@ -40,9 +40,8 @@ class LivingFigure(SphinxDirective):
         return [nodes.raw("", html, format="html")]
 
 
-def write_bundle(app):
+def write_figures(static):
     """One classic script that holds the text of every figure's module and starts them, from file:// too; one style."""
-    static = Path(app.outdir) / "_static"
     static.mkdir(parents=True, exist_ok=True)
     sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FIGURES.glob("*.js"))}
     boot = (Path(__file__).parent / "boot.js").read_text(encoding="utf-8")
@@ -51,6 +50,10 @@ def write_bundle(app):
     styles = sorted(FIGURES.glob("*.css"), key=lambda path: (path.stem != "common", path.stem))
     style = "\n".join(path.read_text(encoding="utf-8") for path in styles)
     (static / "figures.css").write_text(style, encoding="utf-8")
+
+
+def write_bundle(app):
+    write_figures(Path(app.outdir) / "_static")
 
 
 def add_to_page(app, pagename, templatename, context, doctree):

@@ -11,18 +11,20 @@ from pathlib import Path
 PARTS = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions"]
 
 
-def copy_mathjax(app, exception):
-    if exception or app.builder.format != "html":
-        return
+def write_mathjax(target):
     # The package's folder is named with hyphens, so no import statement finds it.
     source = Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax"))
-    target = Path(app.outdir, "_static", "vendor", "mathjax")
     for part in PARTS:
         (target / part).parent.mkdir(parents=True, exist_ok=True)
         if (source / part).is_dir():
             shutil.copytree(source / part, target / part, dirs_exist_ok=True)
         else:
             shutil.copy(source / part, target / part)
+
+
+def copy_mathjax(app, exception):
+    if not exception and app.builder.format == "html":
+        write_mathjax(Path(app.outdir, "_static", "vendor", "mathjax"))
 
 
 def setup(app):
