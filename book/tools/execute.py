@@ -20,6 +20,7 @@ from pathlib import Path
 import nbformat
 import psutil
 from furniture import MEASUREMENTS, ROOT, TABLES, load_measurements, notebooks, read, refresh, with_table
+from install_cell import is_install
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -46,7 +47,8 @@ class PeakMemory(threading.Thread):
 
 def code_hash(notebook) -> str:
     """A fingerprint of the code cells, so that a test can tell whether the stored outputs belong to them."""
-    code = "\0".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and not is_install(cell)]
+    code = "\0".join(cell.source for cell in cells)
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
@@ -68,6 +70,8 @@ def run(path: Path, notebook) -> dict:
         memory.start()
         client.reset_execution_trackers()
         for index, cell in enumerate(notebook.cells):
+            if is_install(cell):  # there is nothing to install here
+                continue
             client.execute_cell(cell, index, execution_count=client.code_cells_executed + 1)
         memory.done.set()
         memory.join()

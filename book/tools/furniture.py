@@ -13,6 +13,7 @@ import os
 import re
 from pathlib import Path
 
+import install_cell
 import nbformat
 import yaml
 from pybtex.database import Entry, Person, parse_file
@@ -186,8 +187,9 @@ def with_table(page: Path) -> str:
 
 
 def refresh(path: Path, notebook) -> None:
-    """Write both cells anew."""
+    """Write both cells anew, and the hidden one that installs the book where it has to be fetched."""
     if "minigpt" not in notebook.metadata:
         raise ValueError("The notebook has no 'minigpt' metadata: see CONTRIBUTING.md, 'A page'.")
     find_cell(notebook, "card").source = card(path, notebook)
     find_cell(notebook, "references").source = references(path, notebook)
+    install_cell.place(notebook, install_cell.repository(), path.parent.relative_to(ROOT).as_posix())

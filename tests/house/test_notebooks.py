@@ -5,6 +5,7 @@ from pathlib import Path
 
 import execute
 import furniture
+import install_cell
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.parametrize("path", furniture.notebooks(), ids=lambda p
 
 
 def code_cells(path):
-    return [cell for cell in furniture.read(path).cells if cell.cell_type == "code"]
+    cells = furniture.read(path).cells
+    return [cell for cell in cells if cell.cell_type == "code" and not install_cell.is_install(cell)]
 
 
 def outputs(path):
