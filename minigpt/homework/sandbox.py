@@ -23,6 +23,7 @@ from pathlib import Path
 from .worker import Limits, encode, to_line
 
 PACKAGE = Path(__file__).resolve().parents[1]
+PRELOAD = ("torch", "numpy", "torch._dynamo")  # the last takes a second, and the first optimizer made imports it
 KEPT = ("worker.py", "jail.py")  # of homework/, in the copy that the worker sees
 STUB = '''"""Stands in for the checks while a submission is graded."""
 
@@ -53,7 +54,7 @@ class Lost:
 class Sandbox:
     """A worker that runs submissions, one after the other. ValueError where their code could not be held at all."""
 
-    def __init__(self, limits: Limits | None = None, trust: bool = False, preload: tuple = ("torch", "numpy")):
+    def __init__(self, limits: Limits | None = None, trust: bool = False, preload: tuple = PRELOAD):
         self.holds_back = sys.platform != "win32"
         if not (self.holds_back or trust):
             raise ValueError("on Windows nothing holds a student's code back: grade in a container (book/for-teachers "
