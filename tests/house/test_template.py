@@ -10,6 +10,7 @@ WORDS = range(1_200, 3_001)  # to read in 25 minutes: up to the exercises, and t
 OBJECTIVES = range(3, 6)
 KINDS = {"Predict", "Code", "Explain"}
 EXERCISE = r"^### (\d\.\d\.\d) (\w+): .+ \((?:easy|medium|hard), \d+ minutes\)$"
+ALGEBRA = r"d_k|\\top|\\mathrm\{softmax\}|\\nabla|\bW_|Q K|QK"  # begins in part 4; parts 1 and 2 manage without
 FOLDED = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
 PAGES = {number: path for number, path in furniture.chapter_pages().items() if path.suffix == ".ipynb"}
 
@@ -85,3 +86,9 @@ def test_every_work_that_it_links_to_stands_in_its_references(number):
     listed = {entries[key].fields["url"] for key in furniture.read(PAGES[number]).metadata["minigpt"]["references"]}
     linked = set(re.findall(r"\]\((https?://(?:arxiv|doi|aclanthology|www\.jmlr|cdn\.openai)\S+?)\)", prose(number)))
     assert linked <= listed, f"add to the page's references: {sorted(linked - listed)}"
+
+
+def test_the_algebra_waits(number):
+    if number[0] in "12":
+        found = re.search(ALGEBRA, FOLDED.sub("", prose(number)))
+        assert not found, f"{found[0]!r}: probabilities and curves only, or folded as deeper"
