@@ -163,6 +163,8 @@ def grade(exercise: Exercise | ValueExercise | Prediction, answer: Any, seed: in
     """Judge an answer. The same exercise, answer and seed give the same Result."""
     if is_open(answer):
         return unanswered(exercise)
+    if hasattr(exercise, "rehearse"):  # a Contest, whose module imports this one
+        return exercise.rehearse(answer, seed)
     if isinstance(exercise, Prediction):
         exercise = for_seed(exercise, seed)
     if isinstance(exercise, ValueExercise):

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -23,6 +24,7 @@ from nbformat import NotebookNode
 from .assignment import Question, answers, grade_id, is_answer, is_check, marks, merged, questions, student_id
 from .check import Exercise, Result, error_line, grade, judge, load_exercise, of_homework, seed_of, unanswered
 from .check import given as given_numbers
+from .contest import Contest, rate
 from .sandbox import Lost, Sandbox
 from .worker import decode, encode
 
@@ -154,6 +156,8 @@ def steps_of(submission: Submission, source: NotebookNode, seed: int) -> tuple[l
 def cases_of(exercise_id: str, seed: int) -> list[tuple] | None:
     """The inputs on which a function is judged; None for a value."""
     exercise = load_exercise(exercise_id)
+    if isinstance(exercise, Contest):
+        return [inputs for inputs, _ in exercise.graded(seed, writes=True)]
     return exercise.cases(torch.Generator().manual_seed(seed)) if isinstance(exercise, Exercise) else None
 
 
@@ -196,8 +200,11 @@ def verdict(question: Question, replies: list, signed: str, seed: int) -> Result
             if len(got) != len(cases):
                 return Result("wrong", f"{title}It sent {len(got)} outputs for {len(cases)} inputs.")
             return judge(exercise, cases, got)
-        result = grade(exercise, decode(reply["value"]), seed_of(signed))
-        if errors and result.status != "right":
+        if isinstance(exercise, Contest) and "outcomes" in reply:
+            return rate(exercise, exercise.graded(seed, writes=True), [decode(said) for said in reply["outcomes"]])
+        judge_value = exercise.judge if isinstance(exercise, Contest) else partial(grade, exercise)
+        result = judge_value(decode(reply["value"]), seed_of(signed))
+        if errors and not result.share:
             return Result("wrong", f"{title}The answer's cell raised {error_line(errors[0])}")
         return result
     except Exception as e:  # what came is no reply of ours

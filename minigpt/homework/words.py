@@ -9,7 +9,9 @@ from .worker import Other
 
 
 def shape(value: Any) -> str:
-    """A tensor's shape; of anything else, the value."""
+    """A tensor's shape; how long a list is that fills more than a line; of anything else, the value."""
+    if isinstance(value, list) and len(str(value)) > 80:
+        return f"a list of {len(value)}"
     return str(tuple(value.shape)) if hasattr(value, "shape") else shown(value)
 
 
@@ -64,8 +66,8 @@ def small(case: tuple) -> bool:
 
 
 def shape_range(values: list) -> str:
-    """The smallest and the largest shape that an argument had; numbers that are no tensors likewise."""
-    values = sorted(values, key=lambda v: v.numel() if isinstance(v, Tensor) else 0)
+    """The smallest and the largest shape that an argument had; lists likewise, and what is neither."""
+    values = sorted(values, key=lambda v: v.numel() if isinstance(v, Tensor) else len(v) if isinstance(v, list) else 0)
     first, last = shape(values[0]), shape(values[-1])
     return first if first == last else f"{first} … {last}"
 
