@@ -61,7 +61,7 @@ def table_cases(generator):
         if context is None:
             i = whole(T - length)
             context = text[i : i + length]
-        D = 0.3 + 0.1 * whole(6)
+        D = (3 + whole(6)) / 10
         return torch.tensor(text), torch.tensor(context, dtype=torch.long), n, V, D
 
     def strange(text, context, n, V, D):
