@@ -26,7 +26,7 @@ def scores(weights, input_ids, attention_mask, position_ids):
     T = x.size(1)
     may_look = attention_mask.bool()[:, None] & torch.ones(T, T, dtype=torch.bool).tril()  # (B, T, T)
     shares = (q @ k.mT / math.sqrt(x.size(-1))).masked_fill(~may_look, -1e9).softmax(-1)
-    return (x + shares @ v) @ weights["wte"].T
+    return (x + shares @ v) @ weights["w_out"]
 
 
 def continue_batch(weights, prompts, max_length, end):
@@ -71,7 +71,7 @@ def batch_cases(generator):
         """The token `end` stands in the first prompt; one text writes it halfway, another never does."""
         longest, B = max(lengths), len(lengths)
         while True:
-            sizes = {"wte": (V, C), "wpe": (longest + new, C), "w_qkv": (C, 3 * C)}
+            sizes = {"wte": (V, C), "wpe": (longest + new, C), "w_qkv": (C, 3 * C), "w_out": (C, V)}
             weights = Weights({name: torch.randn(size, generator=generator) for name, size in sizes.items()})
             prompts = [torch.randint(V, (n,), generator=generator).tolist() for n in lengths]
             prompts[-1][0] = PAD  # is also a real token
