@@ -351,7 +351,8 @@ def test_3_4_ends_where_a_run_ends_that_was_never_killed():
     (SOLUTION.replace('optimizer.load_state_dict(checkpoint["optimizer"])', "pass"), "Adam begins anew"),
     (SOLUTION.replace('step = checkpoint["step"]', "pass"), "count of steps begins anew"),
     (SOLUTION.replace('(checkpoint["w"] if checkpoint else w)', "w"), "weights begin anew"),
-    (SOLUTION.replace('"optimizer": optimizer.state_dict()', '"optimizer": optimizer'), "raised"),  # a living object
+    (SOLUTION.replace('"optimizer": optimizer.state_dict()', '"optimizer": optimizer'), "a living object"),
+    (SOLUTION.replace('"dice": dice.get_state()', '"dice": dice'), "a living object"),
     (SOLUTION.replace('return {"w"', 'return w.detach(), {"v"'), "dictionary"),
     ("def run(*_):\n    ...", "not answered yet"),
 ])  # fmt: skip

@@ -87,6 +87,12 @@ def not_shifted(w, ids, scored, lr, clip):
     return trained(w, ids, scored, lr, clip, shift=0, mask_shift=0)
 
 
+def targets_not_shifted(w, ids, scored, lr, clip):
+    """This asks each token for itself, where the *next* one is to be predicted. The mask is shifted and the targets are
+    not."""
+    return trained(w, ids, scored, lr, clip, shift=0)
+
+
 def shifted_by_two(w, ids, scored, lr, clip):
     """This is what you get with a shift by two: row x of w holds the scores of the very next token."""
     return trained(w, ids, scored, lr, clip, shift=2, mask_shift=2)
@@ -170,6 +176,7 @@ update = Exercise(
         last_batch_alone,
         update_for_each_batch,
         not_shifted,
+        targets_not_shifted,
         shifted_by_two,
         mask_not_shifted,
         everything_scored,
