@@ -144,6 +144,12 @@ def without_temperature(logits, seen, penalty, temperature, top_k, top_p):
     return next_probs(logits, seen, penalty, 1.0, top_k, top_p)
 
 
+def probabilities_divided(logits, seen, penalty, temperature, top_k, top_p):
+    """This is what you get by dividing probabilities by the temperature before top-p adds them up. They then do not
+    sum to 1, and in the end the factor is gone: divide the logits."""
+    return next_probs(logits, seen, penalty, 1.0, top_k, top_p * temperature)
+
+
 def temperature_multiplied(logits, seen, penalty, temperature, top_k, top_p):
     """This is what you get by multiplying the logits by the temperature: divide, so that a high one makes them flat."""
     return next_probs(logits, seen, penalty, 1 / temperature, top_k, top_p)
@@ -247,6 +253,7 @@ pipeline = Exercise(
     pipeline_cases,
     (
         without_temperature,
+        probabilities_divided,
         temperature_multiplied,
         negative_divided,
         penalty_forgotten,

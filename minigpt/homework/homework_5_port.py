@@ -157,6 +157,13 @@ def eps_of_torch(theirs, config, input_ids):
     return ported_logits(theirs, config | {"layer_norm_epsilon": 1e-5}, input_ids)
 
 
+def defaults_of_torch(theirs, config, input_ids):
+    """This is what you get with torch's own eps, 1e-5, and its own GELU, the exact one: the configuration has
+    `layer_norm_epsilon` and `activation_function`."""
+    config = config | {"layer_norm_epsilon": 1e-5, "activation_function": "gelu"}
+    return ported_logits(theirs, config, input_ids)
+
+
 def always_tied(theirs, config, input_ids):
     """This is what you get with the token embedding as the head. Where the file has a `lm_head.weight`, that is the
     head."""
@@ -216,6 +223,7 @@ port = Exercise(
         exact_gelu,
         gelu_by_tanh,
         eps_of_torch,
+        defaults_of_torch,
         always_tied,
         norms_swapped,
         last_norm_fresh,
