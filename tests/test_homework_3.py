@@ -424,7 +424,7 @@ def test_3_5_belongs_to_the_student_and_says_how_many_are_right():
     exercise, numbers = load_exercise("3.5"), load_exercise("3.5").draw(torch.Generator().manual_seed(0))
     answer = list(exercise.answer(**numbers))
     answer[:3] = answer[1], answer[2], answer[0]
-    assert "3 of 6 are right" in grade(exercise, answer, 0).message
+    assert "Right so far: 3 of 6." in grade(exercise, answer, 0).message
 
 
 # ---- what a student reads of answers that are text -----------------------------------------------
@@ -442,6 +442,15 @@ def test_texts_are_compared_place_by_place(got, said):
     exercise = replace(load_exercise("3.1"), cases=lambda generator: [({"ac": 2, "a": 3}, 1), ({"bac": 2, "a": 3}, 1)])
     message = grade(exercise, got).message
     assert said in message and "The input's values" not in message
+
+
+def test_a_text_is_shown_in_quotes_and_a_long_list_in_full():
+    """Spaces count here, and a list that is too long for its line stands below, among the input's values."""
+    long = [(97, 97), (256, 256), (257, 257), (258, 258), (104, 105), (105, 104), (106, 107), (107, 108), (109, 110)]
+    exercise = replace(load_exercise("3.2"), cases=lambda generator: [("  aa", long, 3)], edges=0)
+    message = grade(exercise, lambda text, merges, stop: ([], [])).message
+    assert "text: '  aa'\n" in message and "merges: a list of 9\n" in message
+    assert message.count("'  aa'") == 1 and "merges = [(97, 97), (256, 256)" in message
 
 
 @pytest.mark.long

@@ -207,7 +207,7 @@ def grade_value(exercise: ValueExercise, answer: Any) -> Result:
     for wrong, sentence in exercise.mistakes.items():
         if equal(value, plain(wrong)):
             return Result("wrong", f"{title}: not yet.\n  {shown(answer)}: {sentence}", sentence)
-    so_far = f" {sum(map(equal, value, right))} of {len(right)} are right." if same_length(value, right) else ""
+    so_far = f" Right so far: {sum(map(equal, value, right))} of {len(right)}." if same_length(value, right) else ""
     return Result("wrong", f"{title}: not yet.\n  {shown(answer)} is not it, nor a mistake this check knows.{so_far}")
 
 
@@ -279,9 +279,10 @@ def judge(exercise: Exercise, cases: list[tuple], got: list) -> Result:
     mistake = None if isinstance(got[i], BaseException) else name_mistake(exercise, cases, got, wrong)
     if mistake:
         lines += [f"  {mistake}"]
-    tensors = [(n, v) for n, v in zip(exercise.arguments, cases[i], strict=True) if hasattr(v, "shape")]
-    if tensors and small(cases[i]):  # of all other values, more than a shape stands above
-        lines += ["  The input's values:", *(f"    {name} = {shown(v)}" for name, v in tensors)]
+    named = zip(exercise.arguments, cases[i], strict=True)
+    unseen = [f"    {name} = {shown(v)}" for name, v in named if shape(v) not in (shown(v), repr(v))]
+    if unseen and small(cases[i]):  # all else stands above
+        lines += ["  The input's values:", *unseen]
     only_edges = i >= len(cases) - exercise.edges
     if only_edges:
         lines += ["  All ordinary inputs are right; this one is extreme. That is half of the points."]

@@ -9,9 +9,11 @@ from .worker import Other
 
 
 def shape(value: Any) -> str:
-    """A tensor's shape; how long a list is that fills more than a line; of anything else, the value."""
+    """A tensor's shape; how long a list is that fills more than a line; of all else the value, texts in quotes."""
     if isinstance(value, list) and len(str(value)) > 80:
         return f"a list of {len(value)}"
+    if isinstance(value, str):
+        return shown(repr(value))
     return str(tuple(value.shape)) if hasattr(value, "shape") else shown(value)
 
 
