@@ -43,23 +43,24 @@ def gap(joint, order, points):
 
 
 def joint_cases(generator):
-    def draw(sizes, order, N, holes=0.3):
+    def table(sizes, holes=0.3):
         joint = torch.rand(sizes, generator=generator) ** 3 + 0.02
         joint = joint * (torch.rand(sizes, generator=generator) >= holes)
         joint.view(-1)[-1] += 0.05  # never empty
-        joint = joint / joint.sum()
+        return joint / joint.sum()
+
+    def draw(joint, order, N):
         rows = []
         while len(rows) < N:
-            points = 0.99 * torch.rand(len(sizes), generator=generator)
+            points = 0.99 * torch.rand(len(order), generator=generator)
             rows += [points] if gap(joint, order, points) > 2e-3 else []
         return joint, order, torch.stack(rows)
 
-    share = round(0.55 + 0.3 * float(torch.rand((), generator=generator)), 2)
-    cities = torch.tensor([[share, 0.0], [0.0, 1 - share]])
-    points = torch.tensor([[0.2, 0.9], [0.9, 0.3], [0.4, 0.6], [0.95, 0.05], [0.1, 0.15]])
-    return [(cities, [1, 0], points), draw((2, 3), [0, 1], 6), draw((3, 2, 4), [1, 2, 0], 8),
-            draw((4, 3, 2), [2, 0, 1], 8), draw((3, 5, 4), [0, 1, 2], 8, 0.5), draw((2, 4, 3, 2), [3, 1, 0, 2], 12),
-            draw((3, 2, 3, 4), [1, 3, 0, 2], 12, 0.6)]  # fmt: skip
+    york = round(0.4 + 0.2 * float(torch.rand((), generator=generator)), 2)
+    cities = torch.tensor([[york, 0.2], [0.0, 0.8 - york]])  # New York, New London, San Francisco; no San York
+    return [draw(cities, [1, 0], 6), draw(table((2, 3)), [0, 1], 6), draw(table((3, 2, 4)), [1, 2, 0], 8),
+            draw(table((4, 3, 2)), [2, 0, 1], 8), draw(table((3, 5, 4), 0.5), [0, 1, 2], 8),
+            draw(table((2, 4, 3, 2)), [3, 1, 0, 2], 12), draw(table((3, 2, 3, 4), 0.6), [1, 3, 0, 2], 12)]  # fmt: skip
 
 
 def each_by_itself(joint, order, u):
