@@ -37,7 +37,7 @@ function render({ model, el }) {
   const cells = tokens.map((token, t) => h("span", {
     class: "token", onclick: () => go(t), onpointerenter: (event) => event.pointerType === "mouse" && go(t),
   }, h("span", {}, token), h("small", {})));
-  const passage = h("div", { class: "passage", "aria-hidden": "true" }, before && h("span", { class: "before" }, before),
+  const passage = h("div", { class: tokens.every((token) => token.length === 1) ? "passage characters" : "passage", "aria-hidden": "true" }, before && h("span", { class: "before" }, before),
     cells.map((cell, t) => (tokens[t].includes("⏎") ? [cell, h("br")] : cell)));
   const rows = Array.from({ length: guesses(0)[0][3].length + 1 }, () => {
     const [token, bar, share] = [h("th", { scope: "row" }), h("td", { class: "bar", "aria-hidden": "true" }), h("td", { class: "share" })];
@@ -93,7 +93,8 @@ function render({ model, el }) {
       cell.style.setProperty("--heat", `${Math.round(75 * Math.min(1, rival ? Math.abs(gain) / CLEAR : cost[i] / HOTTEST))}%`);
       cell.classList.toggle("saved", gain > 0);
       cell.classList.toggle("now", i === t);
-      cell.lastChild.textContent = rival ? (gain > 0 ? "−" : gain < 0 ? "+" : "") + one(Math.abs(gain)) : one(cost[i]);
+      const number = one(rival ? Math.abs(gain) : cost[i]);
+      cell.lastChild.textContent = rival && number !== "0.0" ? (gain > 0 ? "−" : "+") + number : number;
     });
     legend.textContent = rival
       ? `under each token, bits more (+, orange) or fewer (−, green) than ${readers[other][0]}`
