@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 from itertools import permutations
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from minigpt.homework.homework_2_orders import mean_view, nothing_by_nothing
 from minigpt.homework.homework_2_writing import write
 from minigpt.masking import mask_tokens, permute_order
 from minigpt.model import XLNet
+from minigpt.objectives import cross_entropy
 
 HOMEWORK = Path(__file__).resolve().parents[1] / "chapters" / "homework" / "hw2.ipynb"
 
@@ -48,6 +50,18 @@ def test_2_1_counted_by_drawing_each_word_from_every_sentence():
     assert no_such_city(**alike) == pytest.approx(0.4375)  # as the third hint says
 
 
+def guesses(model, ids, sees):
+    """What XLNet's forward does, with a grid of ours in place of an order's: the last guesses (B, T, C)."""
+    see, itself = sees[:, None].bool(), torch.eye(ids.size(1)).bool()
+    positions = model.positions(ids, None, 0)
+    h, angles = model.embed(ids, positions)
+    g = model.query.expand_as(h) + model.wpe(positions)
+    for block in model.h:
+        before, h = h, block(h, mask=see | itself, angles=angles)
+        g = block(g, stream=before, mask=see, angles=angles)
+    return g
+
+
 @torch.no_grad()
 def measured(sees, layers):
     """Which words can change the guesses of a two-stream model with these grids: XLNet's own blocks and weights."""
@@ -56,23 +70,12 @@ def measured(sees, layers):
     model = XLNet(GPTConfig(vocab_size=T + 1, block_size=T, n_layer=layers, n_head=1, n_embd=8)).eval().double()
     for p in model.parameters():
         p.normal_(std=0.5)
-    see, itself = sees[:, None].bool(), torch.eye(T).bool()
-
-    def guesses(ids):
-        positions = model.positions(ids, None, 0)
-        h, angles = model.embed(ids, positions)
-        g = model.query.expand_as(h) + model.wpe(positions)
-        for block in model.h:
-            before, h = h, block(h, mask=see | itself, angles=angles)
-            g = block(g, stream=before, mask=see, angles=angles)
-        return g
-
     text = torch.arange(T).expand(len(sees), T)
     columns = []
     for j in range(T):
         other = text.clone()
         other[:, j] = T
-        columns.append((guesses(text) - guesses(other)).abs().amax(-1) > 1e-9)
+        columns.append((guesses(model, text, sees) - guesses(model, other, sees)).abs().amax(-1) > 1e-9)
     return torch.stack(columns, dim=-1)
 
 
@@ -90,6 +93,22 @@ def test_2_2_an_order_never_leaks_and_all_but_its_own_does_in_the_second_layer()
         rank = torch.tensor(order).argsort()
         sees = (rank[None, :] < rank[:, None]).float()[None]
         assert torch.equal(guesses_know(sees, 9).float(), sees)
+
+
+@pytest.mark.parametrize("layers, loss", [(1, math.log(4) / 2), (2, 0.0)])
+def test_2_6_the_friends_model_ends_where_the_notebook_says(layers, loss):
+    """In page 2.3's world, one layer can do no better than to guess name and verb among four; two layers copy."""
+    world = torch.tensor([[n, v, 8 + 2 * c, 9 + 2 * c] for n in range(4) for v in range(4, 8) for c in range(2)])
+    torch.manual_seed(0)
+    model = XLNet(GPTConfig(vocab_size=12, block_size=4, n_layer=layers, n_head=2, n_embd=32))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(100):
+        scores = model.lm_head(model.ln_f(guesses(model, world, 1 - torch.eye(4)[None])))
+        now = cross_entropy(scores, world)
+        optimizer.zero_grad()
+        now.backward()
+        optimizer.step()
+    assert float(now.detach()) == pytest.approx(loss, abs=0.1)
 
 
 def test_2_3_by_hand():
