@@ -268,12 +268,14 @@ def test_every_right_way_is_accepted_on_many_inputs(exercise_id, answer):
         assert result.status == "right", result.message
 
 
-def test_the_three_texts_of_a_race_would_choose_three_lengths():
+def test_in_a_race_it_matters_by_which_text_one_chooses():
     exercise = load_exercise("1.4")
     for seed in range(10):
-        for train, valid, test, V, alpha, most in exercise.cases(torch.Generator().manual_seed(seed)):
-            chosen = {int(by_strings(train, text, test, V, alpha, most)[0]) for text in (train, valid, test)}
-            assert len(chosen) == 3 and len({len(train), len(valid), len(test)}) == 3
+        cases = exercise.cases(torch.Generator().manual_seed(seed))
+        for i, (train, valid, test, V, alpha, most) in enumerate(cases):
+            chosen = [by_numbers(train, text, test, V, alpha, most)[0] for text in (valid, test, train)]
+            assert chosen[0] not in chosen[1:] and (i or chosen[1] != chosen[2])
+            assert len({len(train), len(valid), len(test)}) == 3
 
 
 # ---- 1.5: the leak -------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ up pretty and perhaps be smaller he has remained too long in the egg and therefo
 WAYS = {  # in the order in which the exercise lists them: what a report's author did
     "honest": {},
     "test counted": {},
-    "unseen contexts skipped": {"skip": True},
+    "unseen contexts skipped": {"skip": "left out"},
     "sum above 1": {"below": "followers"},
     "nats": {"mean": lambda probs: mean_bits(probs) * math.log(2)},
     "mean of perplexities": {"mean": lambda probs: math.log2(sum(1 / p for p in probs) / len(probs))},

@@ -14,17 +14,19 @@ def race(train, valid, test, V, alpha, most):
     return choose(train, valid, test, V, alpha, most)
 
 
-def bits(train, text, n, V, alpha, most, below="vocabulary", skip=False, mean=None, own_start=False):
+def bits(train, text, n, V, alpha, most, below="vocabulary", skip="", end=0, mean=None, own_start=False):
     """The mean surprise of `text`, in bits, with contexts of n tokens counted in `train`, from place `most` on."""
     counts = Counter(tuple(train[i : i + n + 1]) for i in range(len(train) - n))
     totals, kinds = Counter(), Counter()
     for string, number in counts.items():
         totals[string[:-1]] += number
         kinds[string[:-1]] += 1
+    totals[tuple(train[len(train) - n :])] += end  # nothing followed there
     probs, sizes = [], {"vocabulary": V, "nothing": 0, "seen": len(set(train))}
     for i in range(n if own_start else most, len(text)):
         context = tuple(text[i - n : i])
-        if skip and context not in totals:
+        if skip and not totals[context]:
+            probs += [1.0] * (skip == "free")
             continue
         total = totals[context] + alpha * sizes.get(below, kinds[context])
         probs.append((counts[(*context, text[i])] + alpha) / total if total else 1 / V)
@@ -59,19 +61,26 @@ def race_cases(generator):
             text.append(likes[text[-2] * V + text[-1]] if likely else whole(V))
         return torch.tensor(text)
 
-    def draw(V, most, T, held, unseen=True):
-        """A race in which each text would choose another length, and some contexts of the test were never seen."""
+    def draw(V, most, T, held):
+        """A race in which neither the test text nor the training text would choose the length that `valid` does."""
         while True:
             likes = torch.randint(V - 1, (V * V,), generator=generator).tolist()  # token V − 1 is rare
             alpha = (1 + whole(5)) / 10
             texts = (write(T, V - 1, likes, 0.5), write(held, V, likes, 0.6), write(held + 3, V, likes, 0.2))
             case = (*texts, V, alpha, most)
-            if len({int(choose(*case, by=text)[0]) for text in ("valid", "test", "train")}) < 3:
-                continue
-            if not unseen or (choose(*case) - choose(*case, skip=True)).abs().max() > 0.02:
+            lengths = {text: int(choose(*case, by=text)[0]) for text in ("valid", "test", "train")}
+            if lengths["valid"] not in (lengths["test"], lengths["train"]) and tells(case, lengths):
                 return case
 
-    return [draw(4, 2, 20, 9, unseen=False), draw(4, 2, 40, 16), draw(5, 3, 50, 20), draw(6, 3, 80, 30)]
+    def tells(case, lengths):
+        """The smallest race tells all three texts apart. In the others some contexts of the test were never seen, and
+        the one at the end of the training text comes again."""
+        if len(case[0]) < 30:
+            return len(set(lengths.values())) == 3
+        others = (choose(*case, skip="left out"), choose(*case, end=1))
+        return all((choose(*case) - other).abs().max() > 0.01 for other in others)
+
+    return [draw(4, 2, 20, 9), draw(4, 2, 40, 16), draw(5, 3, 50, 20), draw(6, 3, 80, 30)]
 
 
 def chosen_on_test(train, valid, test, V, alpha, most):
@@ -111,7 +120,19 @@ def validation_reported(train, valid, test, V, alpha, most):
 def unseen_contexts_skipped(train, valid, test, V, alpha, most):
     """This leaves out the places whose context was never seen. They are the hard ones: with counts of 0, the formula
     gives α / (α · V), equal shares."""
-    return choose(train, valid, test, V, alpha, most, skip=True)
+    return choose(train, valid, test, V, alpha, most, skip="left out")
+
+
+def unseen_contexts_free(train, valid, test, V, alpha, most):
+    """This adds nothing for the places whose context was never seen, and divides by all places. They are the hard ones:
+    with counts of 0, the formula gives α / (α · V), equal shares."""
+    return choose(train, valid, test, V, alpha, most, skip="free")
+
+
+def end_counted(train, valid, test, V, alpha, most):
+    """This counts the last context of the training text, which nothing followed: its probabilities sum to less than 1.
+    c(h) is the sum of what came after h."""
+    return choose(train, valid, test, V, alpha, most, end=1)
 
 
 def followers_for_vocabulary(train, valid, test, V, alpha, most):
@@ -172,6 +193,8 @@ honest_race = Exercise(
         scored_text_counted,
         validation_reported,
         unseen_contexts_skipped,
+        unseen_contexts_free,
+        end_counted,
         followers_for_vocabulary,
         seen_vocabulary,
         nothing_below_the_line,
