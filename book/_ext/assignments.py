@@ -1,4 +1,4 @@
-"""Sphinx extension: book/for-teachers.md gets its table of assignments, read from their notebooks, when the book is built."""
+"""Sphinx extension: book/for-teachers.md gets its table of assignments, read from their notebooks, at each build."""
 
 import re
 from pathlib import Path
