@@ -380,6 +380,7 @@ def test_2_3_gives_half_to_who_divides_nothing_by_nothing():
 # ---- what the student reads ----------------------------------------------------------------------
 
 
+@pytest.mark.skipif(not HOMEWORK.exists(), reason="where mutants.py works there are no chapters")
 @pytest.mark.parametrize("make", [student_copy, solution_copy])
 def test_the_cells_that_show_what_came_out_run_in_an_open_notebook_too(make):
     space, out = {}, io.StringIO()
