@@ -45,22 +45,29 @@ class Contest:
         return self.examples(torch.Generator().manual_seed(seed))["held" if writes else "asked"]
 
     def rehearse(self, answer: Any, seed: int) -> Result:
-        """Score an answer on the questions whose answers are handed out."""
-        known, asked = (self.examples(torch.Generator().manual_seed(seed))[part] for part in ("known", "asked"))
+        """Score an answer on the questions whose answers are handed out; of a list, what was said to these."""
+        known = self.examples(torch.Generator().manual_seed(seed))["known"]
+        kind = "questions with known answers; grading asks others"
         if callable(answer):
-            said = [run(answer, inputs) for inputs, _ in known]
-        elif count(answer) == len(known) + len(asked):
-            said = list(answer)[: len(known)]
-        else:
-            wanted = f"a function, or a list of {len(known)} + {len(asked)} texts, for the known and the asked"
-            return Result("wrong", f"{self.id} {self.title}: not yet.\n  You gave {shown(answer)}. Give {wanted}.")
-        return rate(self, known, said, "questions with known answers; grading asks others", tell=True)
+            return rate(self, known, [run(answer, inputs) for inputs, _ in known], kind, tell=True)
+        return self.not_a_list(answer, seed) or rate(self, known, list(answer)[: len(known)], kind, tell=True)
 
     def judge(self, answer: Any, seed: int) -> Result:
-        """Score a list of texts that was handed in, by those for the questions asked, which are the last."""
+        """Score a list of texts that was handed in, by what was said to the questions without answers."""
         asked = self.graded(seed, writes=False)
         kind = "questions, answered by a list of texts"
-        return rate(self, asked, list(answer)[-len(asked) :] if count(answer) >= len(asked) else answer, kind)
+        return self.not_a_list(answer, seed) or rate(self, asked, list(answer)[-len(asked) :], kind)
+
+    def not_a_list(self, answer: Any, seed: int) -> Result | None:
+        """What is said to an answer that is neither a function nor a list of as many texts as were to be written."""
+        many = [len(part) for part in self.draw(torch.Generator().manual_seed(seed)).values()]
+        if is_open(answer):
+            return unanswered(self)
+        if count(answer) == sum(many):
+            return None
+        wanted = f"a function, or a list of {many[0]} + {many[1]} texts, for the known and the asked"
+        gave = f"a list of {len(answer)}" if count(answer) else shown(answer)
+        return Result("wrong", f"{self.id} {self.title}: not yet.\n  You gave {gave}. Give {wanted}.")
 
 
 def count(answer: Any) -> int:
@@ -68,16 +75,14 @@ def count(answer: Any) -> int:
     return len(answer) if isinstance(answer, list | tuple) else 0
 
 
-def rate(contest: Contest, examples: Examples, said: Any, kind: str = "questions", tell: bool = False) -> Result:
+def rate(contest: Contest, examples: Examples, said: list, kind: str = "questions", tell: bool = False) -> Result:
     """The points of what was said to these examples. An error, or what is no text, scores 0, as does silence.
 
     kind: what the examples are called. tell: whether an answer that scored 0 may be shown beside the right one.
     """
     title = f"{contest.id} {contest.title}"
-    if is_open(said) or (count(said) and all(is_open(s) or isinstance(s, NotImplementedError) for s in said)):
+    if all(is_open(s) or isinstance(s, NotImplementedError) for s in said):
         return unanswered(contest)
-    if count(said) != len(examples):
-        return Result("wrong", f"{title}: not yet.\n  You gave {shown(said)}; {len(examples)} texts were expected.")
     dull = [contest.score(contest.rule(*inputs), right) for inputs, right in examples]
     mine = [contest.score(s, right) if isinstance(s, str) else 0.0
             for s, (_, right) in zip(said, examples, strict=True)]  # fmt: skip

@@ -201,7 +201,10 @@ def verdict(question: Question, replies: list, signed: str, seed: int) -> Result
                 return Result("wrong", f"{title}It sent {len(got)} outputs for {len(cases)} inputs.")
             return judge(exercise, cases, got)
         if isinstance(exercise, Contest) and "outcomes" in reply:
-            return rate(exercise, exercise.graded(seed, writes=True), [decode(said) for said in reply["outcomes"]])
+            held, said = exercise.graded(seed, writes=True), [decode(outcome) for outcome in reply["outcomes"]]
+            if len(said) != len(held):
+                return Result("wrong", f"{title}It sent {len(said)} outputs for {len(held)} inputs.")
+            return rate(exercise, held, said)
         judge_value = exercise.judge if isinstance(exercise, Contest) else partial(grade, exercise)
         result = judge_value(decode(reply["value"]), seed_of(signed))
         if errors and not result.share:

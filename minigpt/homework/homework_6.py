@@ -140,8 +140,9 @@ def families(pairs):
 
 def joined(pairs, key=key, sides=(0, 1), name=lambda side, sentence: (side, sentence)):
     """For each pair, the first pair that is connected to it, directly or through others."""
-    family = list(range(len(pairs)))
-    for _ in pairs:  # each round, every pair takes the smallest number it meets; the longest chain is shorter than N
+    family, before = list(range(len(pairs))), None
+    while family != before:  # each round, every pair takes the smallest number it meets, until nothing changes
+        before = family
         for side in sides:
             smallest = {}
             for pair, number in zip(pairs, family, strict=True):
@@ -165,6 +166,11 @@ def whole_pairs_alone(pairs):
     """This is what you get when both sentences have to be the same: one is enough."""
     known = [(key(source), key(target)) for source, target in pairs]
     return [known.index(pair) for pair in known]
+
+
+def no_families(pairs):
+    """This leaves every pair by itself: pairs that share a sentence have one number, that of the first of them."""
+    return list(range(len(pairs)))
 
 
 def relatives_of_relatives_forgotten(pairs):
@@ -235,6 +241,7 @@ FAMILY_MISTAKES = (
     sources_alone,
     targets_alone,
     whole_pairs_alone,
+    no_families,
     relatives_of_relatives_forgotten,
     never_merged,
     languages_mixed,
