@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -223,22 +224,44 @@ MUTANTS = [
 ]  # fmt: skip
 
 
+def passes(test: str, folder: Path) -> bool:
+    """Whether a test file passes in the copy. Raises ValueError if pytest itself could not do its work."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not long", "-p", "no:cacheprovider", f"tests/{test}"]
+    # The copy comes before an installed minigpt on the path.
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True)
+    if done.returncode not in (0, 1):
+        raise ValueError(f"pytest ended with {done.returncode}:\n{done.stdout.decode()[-2000:]}")
+    return done.returncode == 0
+
+
 def survives(mutant: Mutant, folder: Path) -> bool:
     """Whether the tests pass although the line is wrong. Raises ValueError if the line is not there exactly once."""
     source = (ROOT / "minigpt" / mutant.file).read_text(encoding="utf-8")
     if source.count(mutant.line) != 1:
-        raise ValueError(f"{mutant.name}: {mutant.file} holds {mutant.line!r} {source.count(mutant.line)} times, not once")
+        raise ValueError(f"{mutant.file} holds {mutant.line!r} {source.count(mutant.line)} times, not once")
     changed = folder / "minigpt" / mutant.file
     changed.write_text(source.replace(mutant.line, mutant.wrong), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not long", "-p", "no:cacheprovider", f"tests/{mutant.test}"]
     try:
-        # The copy comes before an installed minigpt on the path.
-        done = subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True)
+        return passes(mutant.test, folder)
     finally:
         changed.write_text(source, encoding="utf-8")
-    if done.returncode not in (0, 1):
-        raise ValueError(f"{mutant.name}: pytest ended with {done.returncode}:\n{done.stdout.decode()[-2000:]}")
-    return done.returncode == 0
+
+
+def verdicts(folder: Path, chosen: list[Mutant]) -> Iterator[tuple[bool, str]]:
+    """(good, what to print) of each test file without a mutant, which must pass, and then of each mutant."""
+    for test in sorted({m.test for m in chosen}):
+        try:
+            good = passes(test, folder)
+        except ValueError as e:
+            good, test = False, f"{test}: {e}"
+        if not good:  # then what dies under it proves nothing
+            yield False, f"FAILS without a mutant: {test}"
+    for mutant in chosen:
+        try:
+            verdict = "SURVIVES" if survives(mutant, folder) else "killed"
+        except ValueError as e:
+            verdict = f"BROKEN: {e}"
+        yield verdict == "killed", f"{verdict:<9} {mutant.file:<14} {mutant.name}"
 
 
 def main(words: list[str]) -> int:
@@ -248,15 +271,12 @@ def main(words: list[str]) -> int:
         folder = Path(name)
         for part in ("minigpt", "tests"):
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", folder)
-        for i, mutant in enumerate(chosen, 1):
-            try:
-                verdict = "SURVIVES" if survives(mutant, folder) else "killed"
-            except ValueError as e:
-                verdict = f"BROKEN: {e}"
-            bad += verdict != "killed"
-            print(f"{i:>3}/{len(chosen)} {verdict:<9} {mutant.file:<14} {mutant.name}", flush=True)
-    print(f"{len(chosen) - bad} of {len(chosen)} mutants killed")
+        for part in ("chapters", "book", "pyproject.toml", "Makefile"):  # what tests read
+            (folder / part).symlink_to(ROOT / part)
+        for i, (good, line) in enumerate(verdicts(folder, chosen), 1):
+            bad += not good
+            print(f"{i:>3}/{len(chosen)} {line}", flush=True)
+    print(f"{len(chosen)} mutants tried, {bad} lines to mend" if bad else f"all {len(chosen)} mutants killed")
     return int(bad > 0)
 
 
