@@ -339,7 +339,8 @@ def difference(got: Any, expected: Any, exercise: Exercise) -> str:
         return ""
     gap = (value - expected).abs().nan_to_num(torch.inf, torch.inf, torch.inf)
     at = tuple(int(i) for i in torch.unravel_index(gap.argmax(), gap.shape))
-    return f"Your output at {list(at)} is {value[at]:.4g}; {expected[at]:.4g} was expected."
+    where = f" at {list(at)}" if at else ""
+    return f"Your output{where} is {value[at]:.4g}; {expected[at]:.4g} was expected."
 
 
 def as_tensor(value: Any) -> Tensor | None:
