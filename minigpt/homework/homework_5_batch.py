@@ -67,8 +67,9 @@ def continued(weights, prompts, max_length, end, *, left=True, mask_of=lambda id
 
 
 def batch_cases(generator):
-    def draw(V, C, lengths, new):
-        """The token `end` stands in the first prompt; one text writes it halfway, another never does."""
+    def draw(V, C, lengths, new, telling=False):
+        """The token `end` stands in the first prompt; one text writes it halfway, another never does. `telling`: each
+        known mistake gives other tokens, so that none passes by chance."""
         longest, B = max(lengths), len(lengths)
         while True:
             sizes = {"wte": (V, C), "wpe": (longest + new, C), "w_qkv": (C, 3 * C), "w_out": (C, V)}
@@ -80,11 +81,14 @@ def batch_cases(generator):
             prompts[0][1] = end
             rows = continue_batch(weights, prompts, longest + new, end)
             at = [row.index(end) if end in row else new for row in rows.tolist()]
-            if end != PAD and 0 < min(at) < new - 1 and new in at and gap > 1e-2:  # no choice hangs on rounding
-                return weights, prompts, longest + new, end
+            case = weights, prompts, longest + new, end
+            if end == PAD or not 0 < min(at) < new - 1 or new not in at or gap < 1e-2:  # or rounding would choose
+                continue
+            if not telling or not any(torch.equal(rows, wrong(*case)) for wrong in batch.mistakes):
+                return case
 
     return [draw(7, 4, (3, 2), 4), draw(9, 5, (2, 4), 5), draw(11, 6, (4, 2, 5), 6), draw(13, 7, (2, 7, 5, 3), 6),
-            draw(19, 8, (6, 3, 1), 7)]  # fmt: skip
+            draw(19, 8, (6, 3, 1), 7, telling=True)]  # fmt: skip
 
 
 def freely(weights, prompts, max_length):

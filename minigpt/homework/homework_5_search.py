@@ -31,8 +31,8 @@ def extended(texts, index, V):
 
 
 def search_cases(generator):
-    def draw(V, length, beams, strays=False):
-        """`strays`: the search misses the best texts, and adding up probabilities finds others."""
+    def draw(V, length, beams, telling=False):
+        """`telling`: each known mistake gives other texts, so that none passes by chance."""
         while True:
             logits, start = 1.5 * torch.randn(V, V, generator=generator), int(torch.randint(V, (), generator=generator))
             logits += 2 * torch.randn(V, 1, generator=generator)  # raw scores of different rows cannot be compared
@@ -40,10 +40,10 @@ def search_cases(generator):
             found = beam_search(*case)
             if torch.equal(found[0], beam_search(logits, start, length, 1)[0]) or not clear(*case):
                 continue
-            if not strays or not any(torch.equal(found, other(*case)) for other in (probabilities_added, all_texts)):
+            if not telling or not any(torch.equal(found, wrong(*case)) for wrong in searching.mistakes):
                 return case
 
-    return [draw(3, 2, 2), draw(4, 3, 2), draw(5, 4, 3), draw(5, 4, 2, strays=True), draw(6, 4, 3, strays=True),
+    return [draw(3, 2, 2), draw(4, 3, 2), draw(5, 4, 3), draw(5, 4, 2, telling=True), draw(6, 4, 3, telling=True),
             draw(3, 3, 5)]  # fmt: skip
 
 
