@@ -75,5 +75,6 @@ def shape_range(values: list) -> str:
 
 
 def error_line(error: BaseException) -> str:
-    """The last line of a traceback: type and message."""
-    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+    """The end of a traceback, type and message, on one line: load_state_dict, for one, says what is missing on many."""
+    text = " ".join(traceback.format_exception_only(error)[-1].split())
+    return text if len(text) <= 300 else text[:299] + "…"
