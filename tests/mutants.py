@@ -116,7 +116,6 @@ MUTANTS = [
     Mutant("the tokenizer sees validation text", "prepare.py", '[document for document in documents if document.split == "train"]', "documents", "test_prepare.py"),
     Mutant("one scale for the whole matrix", "quantize.py", "w.abs().amax(dim=1) / 127", "(w.abs().amax() / 127).expand(w.size(0)).clone()", "test_quantize.py"),
     Mutant("towards zero, not to the nearest", "quantize.py", ".round().to(torch.int8)", ".to(torch.int8)", "test_quantize.py"),
-    Mutant("a row of zeros divides by zero", "quantize.py", ".clamp(min=1e-30)", "", "test_quantize.py"),
     Mutant("int8 weights read without their scale", "quantize.py", "q.float() * scale.float()[:, None]", "q.float()", "test_quantize.py"),
     # metrics, and the commands that use a model
     Mutant("BLEU's references in another order", 'metrics.py', '[s[i] if i < len(s) else None for s in several]', '[s[0] for s in several]', 'test_metrics.py'),
