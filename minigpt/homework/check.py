@@ -81,6 +81,10 @@ class NotYet(Exception):
         return str(self).splitlines()
 
 
+# Some inputs are drawn until each known mistake shows in them.
+MOST_DRAWS = 2000
+STUCK = "no input tells a known mistake from the reference, or from another: are they the same?"
+
 FOUND: dict[str, Result] = {}  # what check() last found of each exercise of a homework, for tally()
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import torch
 
-from .check import Exercise
+from .check import MOST_DRAWS, STUCK, Exercise
 
 # ---- 1.4: an honest race -------------------------------------------------------------------------
 
@@ -63,7 +63,7 @@ def race_cases(generator):
 
     def draw(V, most, T, held):
         """A race in which neither the test text nor the training text would choose the length that `valid` does."""
-        while True:
+        for _ in range(MOST_DRAWS):
             likes = torch.randint(V - 1, (V * V,), generator=generator).tolist()  # token V − 1 is rare
             alpha = (1 + whole(5)) / 10
             texts = (write(T, V - 1, likes, 0.5), write(held, V, likes, 0.6), write(held + 3, V, likes, 0.2))
@@ -71,6 +71,7 @@ def race_cases(generator):
             lengths = {text: int(choose(*case, by=text)[0]) for text in ("valid", "test", "train")}
             if lengths["valid"] not in (lengths["test"], lengths["train"]) and tells(case, lengths):
                 return case
+        raise RuntimeError(STUCK)
 
     def tells(case, lengths):
         """The smallest race tells all three texts apart. In the others some contexts of the test were never seen, and

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .check import Exercise
+from .check import MOST_DRAWS, STUCK, Exercise
 
 PAD = 0
 
@@ -71,7 +71,7 @@ def batch_cases(generator):
         """The token `end` stands in the first prompt; one text writes it halfway, another never does. `telling`: each
         known mistake gives other tokens, so that none passes by chance."""
         longest, B = max(lengths), len(lengths)
-        while True:
+        for _ in range(MOST_DRAWS):
             sizes = {"wte": (V, C), "wpe": (longest + new, C), "w_qkv": (C, 3 * C), "w_out": (C, V)}
             weights = Weights({name: torch.randn(size, generator=generator) for name, size in sizes.items()})
             prompts = [torch.randint(V, (n,), generator=generator).tolist() for n in lengths]
@@ -86,6 +86,7 @@ def batch_cases(generator):
                 continue
             if not telling or not any(torch.equal(rows, wrong(*case)) for wrong in batch.mistakes):
                 return case
+        raise RuntimeError(STUCK)
 
     return [draw(7, 4, (3, 2), 4), draw(9, 5, (2, 4), 5), draw(11, 6, (4, 2, 5), 6), draw(13, 7, (2, 7, 5, 3), 6),
             draw(19, 8, (6, 3, 1), 7, telling=True)]  # fmt: skip

@@ -4,7 +4,7 @@ import itertools
 
 import torch
 
-from .check import Exercise
+from .check import MOST_DRAWS, STUCK, Exercise
 
 # ---- 5.4: beam search --------------------------------------------------------------------------------
 
@@ -33,7 +33,7 @@ def extended(texts, index, V):
 def search_cases(generator):
     def draw(V, length, beams, telling=False):
         """`telling`: each known mistake gives other texts, so that none passes by chance."""
-        while True:
+        for _ in range(MOST_DRAWS):
             logits, start = 1.5 * torch.randn(V, V, generator=generator), int(torch.randint(V, (), generator=generator))
             logits += 2 * torch.randn(V, 1, generator=generator)  # raw scores of different rows cannot be compared
             case = logits, start, length, beams
@@ -42,6 +42,7 @@ def search_cases(generator):
                 continue
             if not telling or not any(torch.equal(found, wrong(*case)) for wrong in searching.mistakes):
                 return case
+        raise RuntimeError(STUCK)
 
     return [draw(3, 2, 2), draw(4, 3, 2), draw(5, 4, 3), draw(5, 4, 2, telling=True), draw(6, 4, 3, telling=True),
             draw(3, 3, 5)]  # fmt: skip

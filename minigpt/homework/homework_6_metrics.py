@@ -6,7 +6,7 @@ from collections import Counter
 
 import torch
 
-from .check import Exercise
+from .check import MOST_DRAWS, STUCK, Exercise
 
 
 def words(text, language):
@@ -209,13 +209,15 @@ def ruler_cases(generator):
         return not torch.allclose(a, b, rtol=0.01)
 
     cases, missing = [], {(i, j) for i in range(len(RULER_MISTAKES)) for j in range(-1, i)}
-    while missing:  # until any two of them, and the right answer, have an input at which they differ
+    for _ in range(MOST_DRAWS):  # until any two of them, and the right answer, have an input at which they differ
         case = draw(dice.choice(("en", "zh")), dice.randrange(2, 5))
         values = [*(mistake(*case) for mistake in RULER_MISTAKES), rulers(*case)]  # the last one has the index −1, too
         found = {(i, j) for i, j in missing if differ(values[i], values[j])}
         cases += [case] if found else []
         missing -= found
-    return [*sorted(cases, key=lambda case: sum(map(len, case[0]))), draw("en", 5, silent=1)]
+        if not missing:
+            return [*sorted(cases, key=lambda case: sum(map(len, case[0]))), draw("en", 5, silent=1)]
+    raise RuntimeError(STUCK)
 
 
 two_rulers = Exercise(
