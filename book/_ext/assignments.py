@@ -24,7 +24,7 @@ def row(path: Path) -> str:
 
 
 def table() -> str:
-    lines = ["| no. | assignment | exercises | minutes, about | points | of which by hand |", "|--:|---|--:|--:|--:|--:|"]
+    lines = ["| no. | assignment | exercises | minutes | points | of which by hand |", "|--:|---|--:|--:|--:|--:|"]
     return "\n".join(lines + [row(path) for path in sorted(FOLDER.glob("hw*.ipynb"))])
 
 
