@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from minigpt.homework.assignment import grade_id, is_check, questions, solution_copy, student_copy
-from minigpt.homework.grading import find_submissions, grade_all, read_submission
+from minigpt.homework.check import load_exercise, run
+from minigpt.homework.grading import cases_of, find_submissions, grade_all, read_submission, verdict
 from minigpt.homework.report import class_rows, csv_text, harmless, notes_of, page_name, read_marks, write_reports
 from minigpt.homework.sandbox import Sandbox
-from minigpt.homework.worker import Limits
+from minigpt.homework.worker import Limits, encode
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = nbformat.read(ROOT / "chapters" / "homework" / "hw4.ipynb", as_version=4)
@@ -75,6 +76,15 @@ def test_the_solution_has_full_points_and_the_students_copy_none(tmp_path, box, 
         assert record.notes == [] and set(record.texts) == read
         assert all(bool(text) == solved for text in record.texts.values())
         assert solved or all("not answered" in result["message"] for result in record.results.values())
+
+
+def test_outputs_are_as_many_as_inputs():
+    question, cases = next(q for q in questions(SOURCE) if q.id == "4.2"), cases_of("4.2", 7)
+    right = [encode(run(load_exercise("4.2").reference, case)) for case in cases]
+    assert verdict(question, [{"outcomes": right}], "", 7).status == "right"
+    for outcomes in (right[:-1], [*right, right[0]]):
+        result = verdict(question, [{"outcomes": outcomes}], "", 7)
+        assert result.status == "wrong" and f"sent {len(outcomes)} outputs for {len(cases)} inputs" in result.message
 
 
 def test_a_mistake_is_named_and_an_edge_costs_half(tmp_path, box):
