@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from judging import judge, sentence
+from judging import MANY, every_right_way, judge, sentence
 
 from minigpt.evaluate import bits_per_byte
 from minigpt.homework import given
@@ -250,21 +250,13 @@ RACES = [by_strings, by_tensors, by_numbers]
 
 # ---- right answers, on few seeds and on many -----------------------------------------------------
 
-RIGHT = [pytest.param(exercise_id, answer, id=f"{exercise_id}-{answer.__name__}")
-         for exercise_id, answers in (("1.2", MEASURES), ("1.3", TABLES), ("1.4", RACES))
-         for answer in answers]  # fmt: skip
+RIGHT = {"1.2": MEASURES, "1.3": TABLES, "1.4": RACES}
 
 
-@pytest.mark.parametrize("exercise_id, answer", RIGHT)
-def test_every_right_way_is_accepted(exercise_id, answer):
-    for result in judge(exercise_id, answer):
-        assert result.status == "right", result.message
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("exercise_id, answer", RIGHT)
-def test_every_right_way_is_accepted_on_many_inputs(exercise_id, answer):
-    for result in judge(exercise_id, answer, range(3, 23)):
+@MANY
+@every_right_way(RIGHT)
+def test_every_right_way_is_accepted(exercise_id, answer, seeds):
+    for result in judge(exercise_id, answer, seeds):
         assert result.status == "right", result.message
 
 

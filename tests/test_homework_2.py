@@ -10,7 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from judging import judge
+from judging import MANY, every_right_way, judge
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
@@ -356,19 +356,12 @@ RIGHT = {
     "2.4": [write_by_recursion, write_by_numpy, write_all_texts_together],
     "2.5": [audit_by_counts, audit_by_shares, audit_as_float],
 }
-EVERY_RIGHT_WAY = [pytest.param(i, answer, id=f"{i}-{answer.__name__}") for i in RIGHT for answer in RIGHT[i]]
 
 
-@pytest.mark.parametrize("exercise_id, answer", EVERY_RIGHT_WAY)
-def test_every_right_way_is_accepted(exercise_id, answer):
-    for result in judge(exercise_id, answer):
-        assert result.status == "right", result.message
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("exercise_id, answer", EVERY_RIGHT_WAY)
-def test_every_right_way_is_accepted_on_many_inputs(exercise_id, answer):
-    for result in judge(exercise_id, answer, range(3, 23)):
+@MANY
+@every_right_way(RIGHT)
+def test_every_right_way_is_accepted(exercise_id, answer, seeds):
+    for result in judge(exercise_id, answer, seeds):
         assert result.status == "right", result.message
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from judging import judge
+from judging import MANY, every_right_way, judge
 from torch import nn
 
 from minigpt.config import GPTConfig
@@ -159,19 +159,12 @@ RIGHT = {
     "4.4": [block_by_library, block_by_numpy],
     "4.5": [by_conditions, by_cat, lambda s, T: by_cat(s, T).to(torch.uint8)],
 }
-EVERY_RIGHT_WAY = [pytest.param(i, answer, id=f"{i}-{answer.__name__}") for i in RIGHT for answer in RIGHT[i]]
 
 
-@pytest.mark.parametrize("exercise_id, answer", EVERY_RIGHT_WAY)
-def test_every_right_way_is_accepted(exercise_id, answer):
-    for result in judge(exercise_id, answer):
-        assert result.status == "right", result.message
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("exercise_id, answer", EVERY_RIGHT_WAY)
-def test_every_right_way_is_accepted_on_many_inputs(exercise_id, answer):
-    for result in judge(exercise_id, answer, range(3, 23)):
+@MANY
+@every_right_way(RIGHT)
+def test_every_right_way_is_accepted(exercise_id, answer, seeds):
+    for result in judge(exercise_id, answer, seeds):
         assert result.status == "right", result.message
 
 

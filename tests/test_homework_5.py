@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import transformers as hf
-from judging import judge
+from judging import MANY, every_right_way, judge
 from safetensors.torch import load_file
 from torch import nn
 
@@ -374,19 +374,12 @@ RIGHT = {
     "5.4": [with_lists, with_products, with_impossible_beams, best_of_each_first],
     "5.5": [in_the_library, in_our_model, with_numpy],
 }
-EVERY_RIGHT_WAY = [pytest.param(i, answer, id=f"{i}-{answer.__name__}") for i in RIGHT for answer in RIGHT[i]]
 
 
-@pytest.mark.parametrize("exercise_id, answer", EVERY_RIGHT_WAY)
-def test_every_right_way_is_accepted(exercise_id, answer):
-    for result in judge(exercise_id, answer):
-        assert result.status == "right", result.message
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("exercise_id, answer", EVERY_RIGHT_WAY)
-def test_every_right_way_is_accepted_on_many_inputs(exercise_id, answer):
-    for result in judge(exercise_id, answer, range(3, 23)):
+@MANY
+@every_right_way(RIGHT)
+def test_every_right_way_is_accepted(exercise_id, answer, seeds):
+    for result in judge(exercise_id, answer, seeds):
         assert result.status == "right", result.message
 
 

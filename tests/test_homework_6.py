@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import sacrebleu
 import torch
-from judging import judge, sentence
+from judging import MANY, judge, sentence
 
 from minigpt.chat import encode_chat
 from minigpt.homework import check, given
@@ -32,7 +32,6 @@ from minigpt.metrics import bleu, bootstrap
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = nbformat.read(ROOT / "chapters" / "homework" / "hw6.ipynb", as_version=4)
 SOLVED = {grade_id(cell): cell.source for cell in solution_copy(SOURCE).cells}
-MANY = pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 23), marks=pytest.mark.long)])
 
 
 def written(name):
