@@ -168,6 +168,8 @@ MUTANTS = [
     Mutant("the first of several submissions counts", "homework/report.py", "handed_in(r, times))", "-handed_in(r, times))", "test_grading.py"),
     Mutant("formulas in the table", "homework/report.py", "return f\"'{text}\" if", "return text if", "test_grading.py"),
     Mutant("a student's HTML in the teacher's page", "homework/report.py", 'said = f"<pre>{escape(text)}</pre>"', 'said = f"<pre>{text}</pre>"', "test_grading.py"),
+    Mutant("a teacher's points under another case are lost", "homework/report.py", "given = {student.casefold(): points", "given = {student: points", "test_report.py"),
+    Mutant("a teacher's points go with their student", "homework/report.py", "sorted({*by_student, *given} - listed)", "sorted({*by_student} - listed)", "test_report.py"),
     Mutant("a teacher's points are not added", "homework/report.py", " + sum(self.marks.values()) if results", " if results", "test_grading.py"),
     Mutant("the worker inherits secrets", "homework/sandbox.py", 'env = dict(PATH="/usr/bin:/bin",', 'env = dict(os.environ, PATH="/usr/bin:/bin",', "test_sandbox.py"),
     Mutant("a reply to another step is taken", "homework/sandbox.py", 'reply["step"] == number and len(reply) == 2', "len(reply) == 2", "test_sandbox.py"),

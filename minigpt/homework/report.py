@@ -53,20 +53,24 @@ def class_rows(
 ) -> list[Row]:
     """One row for each student, those of the roster first. Of several submissions the latest counts.
 
+    Who has points that a person gave has a row too, though no longer on the roster nor among the submissions.
+
     times: when each file or student handed in, in seconds since 1970; otherwise the file's own time is taken.
-    marks: the points that a person gave, by student and exercise.
+    marks: the points that a person gave, by student (in any case) and exercise.
     """
+    given = {student.casefold(): points for student, points in (marks or {}).items()}
     by_student: dict[str, list[Record]] = {}
     for record in records:
         by_student.setdefault(record.student.casefold(), []).append(record)
     alike = same_answers(records)
     listed = {student.casefold() for student in roster}
-    names = {record.student.casefold(): record.student for record in records} | {s.casefold(): s for s in roster}
+    names = {student.casefold(): student for student in [*(marks or {}), *(r.student for r in records), *roster]}
     rows = []
-    for key in [*dict.fromkeys(s.casefold() for s in roster), *sorted(set(by_student) - listed)]:
+    for key in [*dict.fromkeys(s.casefold() for s in roster), *sorted({*by_student, *given} - listed)]:
         found = sorted(by_student.get(key, []), key=lambda r: (not r.unreadable, handed_in(r, times)))
         if not found:
-            rows.append(Row(names[key], None, None, ["missing"], (marks or {}).get(names[key], {})))
+            note = "missing" if key in listed else "handed in nothing, not on the roster: kept for the points by hand"
+            rows.append(Row(names[key], None, None, [note], given.get(key, {})))
             continue
         record = found[-1]
         notes = list(record.notes)
@@ -79,7 +83,7 @@ def class_rows(
             notes.append(f"the same answers as {', '.join(twins)}")
         after = handed_in(record, times) - deadline.timestamp() if deadline else 0
         late = timedelta(seconds=int(after)) if after > 0 else None
-        rows.append(Row(names[key], record, late, notes, (marks or {}).get(names[key], {})))
+        rows.append(Row(names[key], record, late, notes, given.get(key, {})))
     return rows
 
 
@@ -116,7 +120,8 @@ def csv_text(rows: list[Row], asked: list[Question]) -> str:
 
 def read_marks(path: Path, asked: list[Question]) -> dict[str, dict[str, float]]:
     """The points that a person has written into the columns "by hand" of a table made by csv_text: by student, by
-    exercise. ValueError if it is another table, or if one is no number from 0 to the points of its exercise."""
+    exercise. ValueError if it is another table, if one is no number from 0 to the points of its exercise, or if two
+    lines are of one student."""
     by_hand = {f"{question.id}{BY_HAND}": question for question in asked if not question.name}
     text = path.read_text(encoding="utf-8-sig")
     head = text.partition("\n")[0]
@@ -125,11 +130,15 @@ def read_marks(path: Path, asked: list[Question]) -> dict[str, dict[str, float]]
     if "student" not in columns or {c for c in columns if c.endswith(BY_HAND)} != set(by_hand):
         raise ValueError(f"{path} exists and is not the table of this homework: choose another --out")
     marks: dict[str, dict[str, float]] = {}
-    for row in table:
+    rows = [(unharmed(row["student"] or ""), row) for row in table]
+    lines_of = Counter(student.casefold() for student, _ in rows)
+    for student, row in rows:
         for column, question in by_hand.items():
-            said, student = (row[column] or "").strip(), row["student"].removeprefix("'")
+            said = (row[column] or "").strip()
             if not said:
                 continue
+            if lines_of[student.casefold()] > 1:
+                raise ValueError(f"{path}: there are two lines of {student}: leave one, with the points that count")
             try:
                 points = float(said.replace(",", "."))
             except ValueError:
@@ -154,6 +163,11 @@ def harmless(cell) -> str:
     """Text that a spreadsheet does not take for a formula."""
     text = str(cell)
     return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+
+
+def unharmed(text: str) -> str:
+    """The text of which `harmless` made this."""
+    return text[1:] if harmless(text[1:]) == text else text
 
 
 # ---- pages ---------------------------------------------------------------------------------------
@@ -211,10 +225,10 @@ def hints(source: NotebookNode, exercise_id: str) -> list[tuple[str, str]]:
 
 def overview_page(rows: list[Row], asked: list[Question], title: str) -> str:
     """The class: which exercise failed how often and with which known mistake, and each student's points."""
-    judged = [row for row in rows if row.total is not None]
+    results = [row.record.results for row in rows if row.record]
     lines, body = [], []
     for question in asked:
-        found = [row.record.results[question.id] for row in judged if question.id in row.record.results]
+        found = [result[question.id] for result in results if question.id in result]
         if found:
             counts = Counter(r["status"] for r in found)
             mean = sum(r["points"] for r in found) / len(found)
@@ -222,7 +236,7 @@ def overview_page(rows: list[Row], asked: list[Question], title: str) -> str:
             lines.append([question.id, *kinds, f"{mean:.2f}", f"{question.points:g}"])
             for mistake, n in Counter(r["mistake"] for r in found if r["mistake"]).most_common():
                 body.append([question.id, str(n), escape(mistake)])
-    parts = [f"<p>{len(judged)} graded of {len(rows)}.</p>"]
+    parts = [f"<p>{sum(row.total is not None for row in rows)} graded of {len(rows)}.</p>"]
     parts += ["<h2>Exercises</h2>", table(["exercise", "right", "wrong", "open", "mean points", "of"], lines)]
     if body:
         parts += ["<h2>Known mistakes</h2>", table(["exercise", "times", "what it was"], body)]
