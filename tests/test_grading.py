@@ -278,9 +278,12 @@ def test_the_points_that_a_teacher_gives_are_kept_and_added(class_of_seven, tmp_
 def test_what_was_graded_is_not_graded_again(class_of_seven, box, monkeypatch):
     folder, records = class_of_seven
     monkeypatch.setattr(box, "run", lambda *_: pytest.fail("it ran again"))
-    assert grade_class(folder, box, {}, seed=99)["eve.ipynb"] == records["eve.ipynb"]
+    for seed in (None, 7):
+        assert grade_class(folder, box, {}, seed)["eve.ipynb"] == records["eve.ipynb"]
+        with pytest.raises(pytest.fail.Exception):
+            grade_class(folder, box, {}, seed, again=True)
     with pytest.raises(pytest.fail.Exception):
-        grade_class(folder, box, {}, seed=99, again=True)
+        grade_class(folder, box, {}, seed=99)  # other inputs than those of the records
 
 
 def test_the_command(minigpt, tmp_path):

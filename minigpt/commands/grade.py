@@ -2,7 +2,6 @@
 
 import csv
 import re
-import secrets
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +40,7 @@ def grade_command(
         roster: a file with a student id on each line (of a CSV, the first column): who is missing is named.
         deadline: such as 2026-11-30T23:59, local time; what came later is marked, by how much.
         times: a CSV of student (or file) and time, where the files' own times say nothing.
-        seed: of the random inputs, to repeat a run; fresh when not given. The report names it.
+        seed: of the random inputs, to repeat a run. Not given: a fresh one for what has no grade yet.
         jobs: how many submissions at once.
         seconds: the longest that one answer may run.
         memory: MB that a submission may use.
@@ -49,28 +48,29 @@ def grade_command(
         trust: on Windows, run the submissions without walls around them.
     """
     try:
-        import nbformat
+        import nbformat  # noqa: F401
     except ModuleNotFoundError as e:
         raise ModuleNotFoundError("grading reads notebooks: pip install nbformat") from e
     import torch
 
     from ..homework.assignment import questions
-    from ..homework.grading import find_submissions, grade_all, homework_number, read_submission
+    from ..homework.grading import find_submissions, grade_all, homework_number, read_source, read_submission
     from ..homework.report import class_rows, read_marks, write_reports
     from ..homework.sandbox import Limits, Sandbox
 
     if jobs < 1 or seconds <= 0 or memory < 1:
         raise ValueError("jobs, seconds and memory must be at least 1")
+    if out.suffix != ".csv":
+        raise ValueError(f"--out names a CSV, such as grades.csv, and not {out.name}")
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"{out.absolute().parent} does not exist: make the folder for {out.name} first")
     until = read_time(deadline) if deadline else None
     given_times = {row[0]: read_time(row[1]).timestamp() for row in read_rows(times, 2)} if times else {}
     everyone = [row[0] for row in read_rows(roster, 1)] if roster else []
     files = find_submissions(submissions)
-    book = nbformat.read(source or find_source(files, homework), as_version=4)
+    book = read_source(source or find_source(files, homework))
     number = homework_number(book)
     marks = read_marks(out, questions(book)) if out.exists() else {}
-    seed = secrets.randbits(31) if seed is None else seed
     found = [read_submission(path, submissions, book) for path in files]
     torch.set_num_threads(1)
     limits = Limits(seconds=seconds, total=6 * seconds, memory=memory)
@@ -82,12 +82,17 @@ def grade_command(
         records = grade_all(found, book, boxes, seed, out.with_suffix("") / "records", again, bar.update)
     rows = class_rows(records, everyone, given_times, until, marks)
     overview = write_reports(rows, questions(book), book, out, f"Homework {number}")
-    print(f"{out}: {len(rows)} students, seed {seed}. The class at a glance: {overview}")
+    seeds = sorted({record.seed for record in records if not record.unreadable})
+    drawn = f", seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if seeds else ""
+    print(f"{out}: {len(rows)} students{drawn}. The class at a glance: {overview}")
 
 
 def find_source(files: list[Path], homework: int | None) -> Path:
     """The assignment that these notebooks answer. ValueError if they do not say, or do not agree."""
     if homework is None:
+        from ..homework.grading import can_be_read
+
+        files = [path for path in files if can_be_read(path)]
         named = {found[1] for path in files if (found := re.search(r"hw(\d+)", path.name))}
         for path in files:
             named |= set(re.findall(r'"grade_id": "(\d+)\.\d+"', path.read_text(encoding="utf-8", errors="replace")))

@@ -11,6 +11,8 @@ import json
 import os
 import queue
 import re
+import secrets
+import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
@@ -28,6 +30,8 @@ from .contest import Contest, rate
 from .sandbox import Lost, Sandbox
 from .worker import decode, encode
 
+FOLDER = Path(__file__).parent
+JUDGES = ("check.py", "contest.py", "words.py", "passages.toml")  # besides the files of the homework itself
 LARGEST_FILE = 20_000_000  # bytes
 
 
@@ -38,7 +42,7 @@ class Submission:
     file: str  # as the teacher sees it, relative to the folder of submissions
     student: str  # who handed it in
     time: float  # when it was handed in, seconds since 1970
-    digest: str  # of the file, of its place and of the assignment
+    digest: str  # of the file, of its place and of what judges it
     signed: str = ""  # the id in the notebook, on which the numbers depend that a student is given
     answers: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -68,19 +72,46 @@ def find_submissions(folder: Path) -> list[Path]:
     """All notebooks of a folder, or the one file. FileNotFoundError if there is none."""
     found = [folder] if folder.is_file() else sorted(folder.rglob("*.ipynb"))
     found = [path for path in found if ".ipynb_checkpoints" not in path.parts]
+    found = [path for path in found if not stat.S_ISDIR(path.lstat().st_mode)]
     if not found:
         raise FileNotFoundError(f"there is no notebook in {folder}: name a folder of submissions, or one file")
     return found
+
+
+def can_be_read(path: Path) -> bool:
+    """Whether this is a file, of a size that can be read. No link is: it may lead to anything, even to itself."""
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_FILE and os.access(path, os.R_OK)
+
+
+def key_of(source: NotebookNode) -> bytes:
+    """What a grade depends on besides the submission: the assignment, and the code that judges."""
+    files = [*sorted(FOLDER.glob(f"homework_{homework_number(source)}*.py")), *(FOLDER / name for name in JUDGES)]
+    return nbformat.writes(source).encode() + b"".join(path.read_bytes() for path in files)
+
+
+def read_source(path: Path) -> NotebookNode:
+    """An assignment. ValueError if the file is none."""
+    try:
+        source = nbformat.read(path, as_version=4)
+        nbformat.validate(source)
+        homework_number(source)
+    except OSError:
+        raise
+    except Exception as e:  # anything may be in a file
+        said = f"{type(e).__name__}: {e}".splitlines()[0][:200]
+        raise ValueError(f"{path} is no notebook with an assignment: {said}") from None
+    return source
 
 
 def read_submission(path: Path, folder: Path, source: NotebookNode) -> Submission:
     """Read a notebook, without running anything of it. One that cannot be read says why."""
     file = path.relative_to(folder).as_posix() if path != folder else path.name
     name = named_by(path, folder)
-    time, key = path.stat().st_mtime, nbformat.writes(source).encode()
+    time, key = path.lstat().st_mtime, key_of(source)
     try:
-        if path.is_symlink() or path.stat().st_size > LARGEST_FILE:
-            raise ValueError("it is a link, or larger than 20 MB")
+        if not can_be_read(path):
+            raise ValueError("it is a link, no file, larger than 20 MB, or closed to whoever grades")
         data = path.read_bytes()
         notebook = nbformat.reads(data.decode("utf-8"), as_version=4)
         given, student = answers(notebook, source), student_id(notebook)
@@ -221,7 +252,7 @@ def grade_all(
     submissions: list[Submission],
     source: NotebookNode,
     sandboxes: list[Sandbox],
-    seed: int,
+    seed: int | None,
     kept: Path,
     again: bool = False,
     done: Callable[[], None] = lambda: None,
@@ -229,7 +260,9 @@ def grade_all(
     """Grade submissions, as many at once as there are sandboxes; `done` is called after each.
 
     A record is written to the folder `kept` as soon as it is there, and what has one is not graded again.
+    seed: of the inputs. None: what has been graded stays, whatever its seed was; all else gets a fresh one.
     """
+    fresh = secrets.randbits(31) if seed is None else seed
     kept.mkdir(parents=True, exist_ok=True)
     free: queue.Queue[Sandbox] = queue.Queue()
     for sandbox in sandboxes:
@@ -241,10 +274,11 @@ def grade_all(
             return empty(submission, submission.unreadable)
         if place.exists() and not again:
             known = Record(**json.loads(place.read_text(encoding="utf-8")))
-            return Record(**asdict(known) | {"file": submission.file, "time": submission.time})
+            if seed in (None, known.seed):
+                return Record(**asdict(known) | {"file": submission.file, "time": submission.time})
         sandbox = free.get()
         try:
-            record = grade_submission(submission, source, sandbox, seed)
+            record = grade_submission(submission, source, sandbox, fresh)
         except OSError:
             raise  # no sandbox, no disk: nobody's submission is to blame
         except Exception as e:

@@ -112,7 +112,7 @@ def csv_text(rows: list[Row], asked: list[Question]) -> str:
         points = [results[q.id]["points"] if q.id in results else row.marks.get(q.id, "") for q in asked]
         most = sum(q.points for q in asked if q.name or q.id in row.marks)
         total = "" if row.total is None else f"{row.total:g}"
-        file, seed = (row.record.file, row.record.seed) if row.record else ("", "")
+        file, seed = (row.record.file, row.record.seed if results else "") if row.record else ("", "")
         cells = [row.student, *points, total, f"{most:g}", row.late or "", "; ".join(notes_of(row)), file, seed]
         table.writerow([harmless(cell) for cell in cells])
     return out.getvalue()
