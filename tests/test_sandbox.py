@@ -5,6 +5,8 @@ These tests run without PyTorch in the worker, which makes them quick; test_grad
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -233,6 +235,46 @@ def test_nothing_of_the_graders_is_in_sight(box, tmp_path):
         assert looked(box, f"tried(open, {place!r}, 'w')").startswith("refused: ")
     assert looked(box, f"tried(os.remove, {os.path.realpath(sys.executable)!r})").startswith("refused: ")
     assert secret.read_text() == "4.2" and homework.exists()
+
+
+SHARE = """
+import ctypes
+shmget = ctypes.CDLL(None, use_errno=True).shmget
+made = shmget(4242, 4096, {flags})
+"""
+
+
+@needs("memory of its own")
+def test_one_submission_leaves_nothing_in_shared_memory_for_another(box):
+    create = SHARE.format(flags="0o1666")
+    found = [box.run([cell(code), value("made")])[1]["value"] for code in (create, SHARE.format(flags="0"), create)]
+    assert found[0] >= 0 and found[1] == -1 and found[2] >= 0
+
+
+@needs("hiding files")
+def test_a_book_among_the_packages_is_hidden_and_what_is_mounted_there_cannot_be_written(monkeypatch, tmp_path):
+    packages = tmp_path / "site-packages"
+    book, disk = packages / "book", packages / "a disk"
+    shutil.copytree(sandbox_module.PACKAGE, book / "minigpt", ignore=shutil.ignore_patterns("__pycache__"))
+    for place in (book / "homework" / "solutions", book / "venv" / "dist-packages", disk):
+        place.mkdir(parents=True)
+    (book / "homework" / "solutions" / "hw4.ipynb").write_text("4.2")
+    (book / "venv" / "dist-packages" / "needed.py").write_text("x = 3")
+    monkeypatch.setattr(sandbox_module, "PACKAGE", book / "minigpt")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(packages), str(book / "venv" / "dist-packages")])
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=777", "tmpfs", disk]).returncode:
+        pytest.skip("this system lets root mount nothing")
+    try:
+        with Sandbox(LIMITS, preload=()) as box:
+            assert looked(box, f"tried(lambda: sorted(os.listdir({str(packages)!r})))") == "['a disk', 'book']"
+            for name in ("homework/solutions/hw4.ipynb", "minigpt/homework/homework_4.py", "minigpt/config.py"):
+                assert looked(box, f"tried(open, {str(book / name)!r})") == "refused: FileNotFoundError"
+            assert looked(box, "tried(lambda: __import__('needed').x)") == "3"  # packages inside it are still there
+            for place in (disk, book, packages):
+                assert looked(box, f"tried(open, {str(place / 'x')!r}, 'w')").startswith("refused: ")
+            assert box.walls["namespaces"]
+    finally:
+        subprocess.run(["umount", disk])
 
 
 @needs("another user")

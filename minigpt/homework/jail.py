@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import pwd
+import re
 import resource
 import secrets
 import select
@@ -63,12 +64,21 @@ def bind(source: Path, jail: Path, flags: int = RDONLY | NOSUID | NODEV) -> None
     else:
         target.touch()
     call("mount", source, target, None, BIND | REC, None)
-    call("mount", None, target, None, BIND | REMOUNT | flags, None)
+    for place in mounts(target):  # what is mounted inside a folder has flags of its own
+        call("mount", None, place, None, BIND | REMOUNT | flags, None)
 
 
-def build_jail(jail: Path, shown: list[Path]) -> None:
-    """In namespaces of our own: a root folder that holds the system's programs, `shown`, and nothing else."""
-    call("unshare", NEWNS | NEWNET | NEWIPC | NEWUTS)
+def mounts(folder: Path) -> list[Path]:
+    """Where something is mounted: the folder, if it is, and in it."""
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    places = [Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), line.split(" ")[4])) for line in lines]
+    return [place for place in places if place.is_relative_to(folder)]
+
+
+def build_jail(jail: Path, shown: list[Path], hidden: Path) -> None:
+    """In namespaces of our own: a root folder that holds the system's programs, `shown`, and nothing else. If `hidden`
+    lies in one of these, it is empty but for those of `shown` that lie in it."""
+    call("unshare", NEWNS | NEWNET | NEWUTS)
     call("mount", None, "/", None, REC | PRIVATE, None)  # what we mount from here on, nobody else sees
     call("mount", "tmpfs", jail, "tmpfs", NOSUID | NODEV, "mode=755,size=1m")
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr"):
@@ -76,8 +86,12 @@ def build_jail(jail: Path, shown: list[Path]) -> None:
             (jail / name).symlink_to(os.readlink(place))
         elif place.is_dir():
             bind(place, jail)
-    for path in sorted({p.resolve() for p in shown} | {Path("/etc/ld.so.cache"), Path("/etc/localtime").resolve()}):
-        if path.exists() and not (jail / path.relative_to("/")).exists():
+    more = {Path("/etc/ld.so.cache"), Path("/etc/localtime").resolve()}
+    for path in sorted({p.resolve() for p in shown} | more | {hidden}):  # a folder before what lies in it
+        in_sight = (jail / path.relative_to("/")).exists()
+        if path == hidden and in_sight:
+            call("mount", "tmpfs", jail / path.relative_to("/"), "tmpfs", NOSUID | NODEV, "mode=755,size=1m")
+        elif path != hidden and path.exists() and not in_sight:
             bind(path, jail)
     for name in ("null", "zero", "random", "urandom"):
         bind(Path("/dev") / name, jail, NOSUID)
@@ -89,12 +103,12 @@ def build_jail(jail: Path, shown: list[Path]) -> None:
     call("mount", None, jail, None, REMOUNT | RDONLY | NOSUID | NODEV, None)
 
 
-def build_walls(jail: Path, shown: list[Path]) -> Walls:
+def build_walls(jail: Path, shown: list[Path], hidden: Path) -> Walls:
     """As much as this system allows."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     if root and sys.platform == "linux":
         try:
-            build_jail(jail, shown)
+            build_jail(jail, shown, hidden)
             return Walls(jail, True, True)
         except (OSError, AttributeError):  # a container without CAP_SYS_ADMIN, for example
             pass
@@ -190,7 +204,7 @@ def first_process(job: dict, out: int, walls: Walls, limits: Limits, uid: int) -
 def fork_child(job: dict, out: int, walls: Walls, limits: Limits, uid: int) -> int:
     """Start the child, inside namespaces if there are any; return the process to wait for."""
     if walls.namespaces:
-        call("unshare", NEWPID | NEWNS)
+        call("unshare", NEWPID | NEWNS | NEWIPC)
     else:
         home = walls.jail / "home"
         home.mkdir(mode=0o700)
@@ -276,7 +290,7 @@ def guard(job: dict, walls: Walls, limits: Limits) -> None:
 
 def serve(settings: dict) -> None:
     """Build the walls, say what holds, then run jobs until standard input ends: a new guard for each."""
-    walls = build_walls(Path(settings["jail"]), [Path(p) for p in settings["shown"]])
+    walls = build_walls(Path(settings["jail"]), [Path(p) for p in settings["shown"]], Path(settings["hidden"]))
     put(b"W" + json.dumps({"root": walls.root, "namespaces": walls.namespaces}).encode() + b"\n")
     while True:
         pid = os.fork()

@@ -61,7 +61,7 @@ class Sandbox:
                              "has the recipe), or add --trust if you would run all of it yourself")  # fmt: skip
         self.limits, self.walls, self.process = limits or Limits(), {}, None
         self.preload = preload if sys.platform == "linux" else ()  # elsewhere a process with PyTorch must not fork
-        self.folder = Path(tempfile.mkdtemp(prefix="minigpt-grade-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="minigpt-grade-")).resolve()
         self.folder.chmod(0o755)  # the child may be another user
         (self.folder / "jail").mkdir()
         prune(self.folder / "book")
@@ -78,10 +78,12 @@ class Sandbox:
         packages = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages") and Path(p).is_dir()]
         book = str(self.folder / "book")
         shown = [book, *packages, sys.base_prefix, str(Path(sys.executable).resolve().parent)]
+        installed = PACKAGE.parent in [Path(p).resolve() for p in ("/", *shown)]
+        hidden = str(PACKAGE if installed else PACKAGE.parent)  # the book, with its solutions
         code = f"import sys\nsys.path[:0] = {[book]}\nsys.path += {packages}\n"
         code += "".join(f"import {name}\n" for name in self.preload)
         if self.holds_back:
-            settings = {"jail": str(self.folder / "jail"), "shown": shown}
+            settings = {"jail": str(self.folder / "jail"), "shown": shown, "hidden": hidden}
             code += f"from minigpt.homework.jail import serve\nserve({settings})\n"
         else:
             code += "from minigpt.homework.worker import serve_one\nserve_one()\n"
