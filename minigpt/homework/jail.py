@@ -32,6 +32,7 @@ LONGEST_REPLY = 64 * MB
 NEWNS, NEWUTS, NEWIPC, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000
 RDONLY, NOSUID, NODEV, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 PDEATHSIG, DUMPABLE, NO_NEW_PRIVS = 1, 4, 38
+KEYCTL, JOIN_SESSION_KEYRING = {"x86_64": 250, "aarch64": 219}, 1  # a call that has no name in the C library
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,8 @@ def enter(walls: Walls, limits: Limits, uid: int) -> None:
     os.environ.update(HOME=str(home), TMPDIR=str(home))
     if sys.platform == "linux":
         Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this process goes first
+        if number := KEYCTL.get(os.uname().machine):  # or it had the keys of the teacher's session
+            ctypes.CDLL(None).syscall(number, JOIN_SESSION_KEYRING, None)
     limit(limits, walls)
     if walls.root:
         os.setgroups([])
