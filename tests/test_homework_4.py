@@ -12,7 +12,7 @@ from torch import nn
 from minigpt.config import GPTConfig
 from minigpt.homework import check, given, tally
 from minigpt.homework import check as check_function
-from minigpt.homework.check import NotYet, grade, load_exercise, seed_of
+from minigpt.homework.check import FOUND, NotYet, grade, load_exercise, seed_of
 from minigpt.homework.homework_4 import count, masked_with_a_finite_number, parameters, unscaled
 from minigpt.model import GPT
 
@@ -24,6 +24,13 @@ def test_the_count_is_gpt2s_own_and_what_our_model_has():
         config = GPTConfig(vocab_size=n["V"], block_size=n["P"], n_embd=n["C"], n_layer=n["L"], n_head=2)
         model = GPT(config)
         assert grade(parameters, sum(p.numel() for p in model.parameters()), seed).status == "right"
+
+
+def test_an_id_without_quotes_is_understood():
+    with pytest.raises(NotYet, match="4.2 Causal attention: not yet"):
+        check(4.2, 3)
+    assert load_exercise(4.2) is load_exercise("4.2")
+    assert FOUND.pop("4.2").status == "wrong"
 
 
 def test_students_have_numbers_of_their_own():

@@ -90,7 +90,8 @@ FOUND: dict[str, Result] = {}  # what check() last found of each exercise of a h
 
 def load_exercise(exercise_id: str) -> Exercise | ValueExercise | Prediction:
     """The exercise called "4.1.2" of page 4.1, "4.2" of homework 4 or "0.2" of the tool kit. ValueError if none is."""
-    page = str(exercise_id).rpartition(".")[0]
+    exercise_id = str(exercise_id)
+    page = exercise_id.rpartition(".")[0]
     name = f"{'homework' if of_homework(exercise_id) else 'exercises'}_{page.replace('.', '_')}"
     if not re.fullmatch(r"\d+(\.\d+)?", page) or not Path(__file__).with_name(f"{name}.py").exists():
         raise ValueError(f"there is no exercise {exercise_id!r}: ids look like '4.1.2', page and number.")
@@ -122,6 +123,7 @@ def check(exercise_id: str, answer: Any, student: str = "") -> None:
     Never raises for an exercise of a page, which still runs while it is open. In a homework, an answer that is not
     right raises NotYet, so that whatever runs the notebook sees it.
     """
+    exercise_id = str(exercise_id)  # 4.2 without its quotes is a number
     try:
         exercise = load_exercise(exercise_id)
     except ValueError as e:
