@@ -13,6 +13,7 @@ pickle: loading a checkpoint can never run somebody else's code.
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def save_checkpoint(out, step: int, model: GPT, tokenizer=None, train_config=Non
     """
     description = describe(model)
     out = Path(out)
-    folder, partial = out / f"step-{step}", out / f"step-{step}.partial"
+    folder, partial, old = (out / f"step-{step}{ending}" for ending in ("", ".partial", ".old"))
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -96,12 +97,17 @@ def save_checkpoint(out, step: int, model: GPT, tokenizer=None, train_config=Non
         if state is not None:
             write_file(partial / "state.json", to_json(state))
             write_file(partial / "optimizer.safetensors", safetensors.torch.save(tensors))
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():  # saved before: out of the way, and deleted only when the new one is in its place
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(folder, old)
         os.replace(partial, folder)
+        shutil.rmtree(old, ignore_errors=True)
         write_file(out / "latest.partial", folder.name.encode())
         os.replace(out / "latest.partial", out / "latest")
     except (OSError, SafetensorError) as e:
         shutil.rmtree(partial, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
         (out / "latest.partial").unlink(missing_ok=True)
         kept = f"the last good checkpoint is {_latest(out)}" if _latest(out) else "no earlier checkpoint exists"
         raise OSError(f"could not save {folder} ({e}); {kept}: free some space and start again from there") from e
@@ -112,7 +118,8 @@ def prune_checkpoints(out, keep: int, best_step: int | None = None) -> None:
     """Delete all but the newest `keep` checkpoints and the one of `best_step`, and what a crash left half-written."""
     for partial in Path(out).glob("step-*.partial"):
         shutil.rmtree(partial)
-    folders = sorted(Path(out).glob("step-*[0-9]"), key=lambda f: int(f.name.removeprefix("step-")))
+    folders = [f for f in Path(out).glob("step-*") if re.fullmatch(r"step-[0-9]+", f.name)]  # "step-2-copy" is not ours
+    folders.sort(key=lambda f: int(f.name.removeprefix("step-")))
     for folder in folders[:-keep]:
         if folder.name != f"step-{best_step}":
             shutil.rmtree(folder)
@@ -167,8 +174,9 @@ def read_weights(folder: Path) -> tuple[dict[str, torch.Tensor], Path]:
     if not path.is_file():
         path = folder / "model.safetensors"
         return read_tensors(path), path
+    small = read_tensors(path)
     try:
-        return dequantize(read_tensors(path)), path
+        return dequantize(small), path
     except ValueError as e:
         raise CheckpointError(f"{path} is damaged ({e}): use another checkpoint") from e
 
@@ -220,7 +228,9 @@ def check_weights(model: GPT, weights: dict[str, torch.Tensor], source) -> dict[
 
 
 def read_configs(folder: Path) -> tuple[dict, TrainConfig | None]:
-    """What a checkpoint's folder holds, as describe() tells it, and how it was trained (None: not recorded)."""
+    """What a checkpoint's folder holds, as describe() tells it, and how it was trained (None: not recorded).
+
+    A field that a configuration did not have yet when it was saved has its first value."""
     values = read_json(folder / "config.json")
     if values.get("format") != FORMAT:
         hint = ": load it with minigpt.hf.load_gpt2" if values.get("model_type") == "gpt2" else ""
@@ -233,6 +243,7 @@ def read_configs(folder: Path) -> tuple[dict, TrainConfig | None]:
             "update minigpt, or train again"
         )
     try:
+        values["model"] = to_dict(from_dict(GPTConfig, values["model"]))
         train_config = from_dict(TrainConfig, values["train"]) if "train" in values else None
         return {name: values[name] for name in ("kind", "model", "head", "lora") if name in values}, train_config
     except (KeyError, TypeError, ValueError) as e:
@@ -247,12 +258,8 @@ def load_checkpoint(folder):
     """
     folder = find_checkpoint(folder)
     values, _ = read_configs(folder)
-    try:
-        config = from_dict(GPTConfig, values["model"])
-    except (KeyError, TypeError, ValueError) as e:
-        raise CheckpointError(f"{folder / 'config.json'} is not a configuration of minigpt ({e})") from e
     weights, path = read_weights(folder)
-    model = make_model(lambda: build(values), weights, path, config.n_layer)
+    model = make_model(lambda: build(values), weights, path, values["model"]["n_layer"])
     path = folder / "tokenizer.json"
     tokenizer = load_tokenizer(path) if path.is_file() else None
     if tokenizer is not None and tokenizer.vocab_size > model.config.vocab_size:

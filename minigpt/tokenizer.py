@@ -7,6 +7,7 @@ the most frequent neighbours into longer tokens. Both are saved in the JSON form
 import hashlib
 import heapq
 import json
+import os
 from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -126,7 +127,10 @@ class _Tokenizer:
         """Write tokenizer.json, which Hugging Face reads too. `path` is that file, or a folder to put it in."""
         path = Path(path)
         path = path / "tokenizer.json" if path.is_dir() else path
-        path.write_text(json.dumps(self.to_json(), ensure_ascii=False, indent=1), encoding="utf-8", newline="\n")
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(self.to_json(), ensure_ascii=False, indent=1))
+            file.flush()
+            os.fsync(file.fileno())  # as the checkpoint that it belongs to
 
     def fingerprint(self) -> str:
         """A SHA-256 over everything that decides about ids: equal for equal tokenizers."""

@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from minigpt import checkpoint
 from minigpt.checkpoint import CheckpointError, load_checkpoint, prune_checkpoints, save_checkpoint
 from minigpt.config import GPTConfig, to_dict
 from minigpt.lora import add_lora
@@ -158,6 +159,38 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(saved):
         signal.signal(signal.SIGXFSZ, before)
     assert sorted(f.name for f in run.iterdir()) == ["latest", "step-7"]
     load_checkpoint(run)
+
+
+def test_a_step_saved_again_is_there_whatever_fails(saved, monkeypatch):
+    run, model = saved
+    replaced = []
+
+    def replace_once(source, target):
+        replaced.append(target.name)
+        if target.name == "step-7" and len(replaced) == 2:
+            raise OSError("no")
+        rename(source, target)
+
+    rename = checkpoint.os.replace
+    monkeypatch.setattr(checkpoint.os, "replace", replace_once)
+    with pytest.raises(OSError, match="last good checkpoint is .*step-7"):
+        save_checkpoint(run, 7, GPT(CONFIG))
+    assert sorted(f.name for f in run.iterdir()) == ["latest", "step-7"]
+    ids = torch.tensor([[1, 2, 3]])
+    assert torch.equal(load_checkpoint(run)[0](ids), model(ids))
+    other = GPT(CONFIG).eval()
+    save_checkpoint(run, 7, other)
+    assert sorted(f.name for f in run.iterdir()) == ["latest", "step-7"]
+    assert torch.equal(load_checkpoint(run)[0](ids), other(ids))
+
+
+def test_copies_that_a_reader_made_are_not_ours_to_count(saved):
+    run, model = saved
+    for name in ("step-2-copy1", "step-7-of-monday", "step-x9"):
+        (run / name).mkdir()
+    save_checkpoint(run, 8, model)
+    prune_checkpoints(run, keep=1)
+    assert sorted(f.name for f in run.iterdir()) == ["latest", "step-2-copy1", "step-7-of-monday", "step-8", "step-x9"]
 
 
 def test_a_half_written_save_is_never_loaded(saved):
