@@ -107,7 +107,7 @@ def test_mistakes(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="exists already and was left as it is"):
         cli.main()
     assert (tmp_path / "small" / INT8).read_bytes() == before
-    with pytest.raises(CheckpointError, match="model.safetensors is missing"):
+    with pytest.raises(CheckpointError, match="in 8 bits already: copy the folder as it is"):
         shrink(tmp_path / "small", tmp_path / "smaller")  # once is enough
     small = safetensors.torch.load(before)
     for broken in ({n: t for n, t in small.items() if n != "wte.weight.scale"},
@@ -116,8 +116,9 @@ def test_mistakes(tmp_path, monkeypatch):
         with pytest.raises(CheckpointError, match=f"{INT8} is damaged .wte.weight has not one scale for each row"):
             load_checkpoint(tmp_path / "small")
     (tmp_path / "small" / INT8).write_bytes(before[:-9])
-    with pytest.raises(CheckpointError, match="truncated or damaged"):
+    with pytest.raises(CheckpointError, match="truncated or damaged") as told:
         load_checkpoint(tmp_path / "small")
+    assert str(told.value).count("use another checkpoint") == 1
     with pytest.raises(ValueError, match="w holds a number that is not finite"):
         quantize({"w": torch.tensor([[1.0, float("nan")]])})
     with pytest.raises(CheckpointError, match="does not exist"):

@@ -9,7 +9,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from tyro.conf import Positional
 
-from ..checkpoint import INT8_WEIGHTS, find_checkpoint, load_checkpoint, read_tensors, write_file
+from ..checkpoint import INT8_WEIGHTS, CheckpointError, find_checkpoint, load_checkpoint, read_tensors, write_file
 from ..quantize import quantize
 
 
@@ -25,6 +25,8 @@ def shrink(run, out) -> Path:
     load_checkpoint(source)  # raises CheckpointError now, if it is damaged
     if out.exists():
         raise ValueError(f"{out} exists already and was left as it is: name a new folder, or remove it first")
+    if (source / INT8_WEIGHTS).is_file():
+        raise CheckpointError(f"{source} is stored in 8 bits already: copy the folder as it is")
     weights = quantize(read_tensors(source / "model.safetensors"))
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
