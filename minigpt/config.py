@@ -129,7 +129,7 @@ class TrainConfig:
     sample_prompt: str = ""
     sample_tokens: int = 64
     save_every: int = 0  # steps between two checkpoints; 0: only at the end
-    keep: int = 2  # so many newest checkpoints are kept, and the best one
+    keep: int = 2  # so many newest checkpoints are kept, and the best one, which patience > 0 always saves
     seed: int = 1337
     device: str = "auto"  # "auto" takes CUDA, else MPS, else the CPU
     dtype: str = "auto"  # "float32", "bfloat16" (weights stay float32), or "auto": what pays on this hardware
@@ -144,6 +144,8 @@ class TrainConfig:
                 raise ValueError(f"{name} must not be negative; 0 switches it off")
         if self.lr <= 0:
             raise ValueError(f"lr={self.lr} must be above 0")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed={self.seed} must lie between 0 and 2**63 − 1")
         if self.schedule not in ("wsd", "cosine", "constant"):
             raise ValueError(f"schedule={self.schedule!r} must be 'wsd', 'cosine' or 'constant'")
         if not 0 <= self.decay <= 1 or not 0 <= self.final_lr <= 1:

@@ -33,6 +33,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     All schedules rise over `warmup` steps. "constant" stays; "cosine" falls along half a cosine
     (Loshchilov & Hutter, 2017) to lr · final_lr; "wsd" stays until the last `decay` of the run and then
     falls in a straight line (Hu et al., 2024), so one long stable phase can serve runs of many lengths.
+    It never falls before it has risen: where `decay` reaches into the warmup, the fall begins after it.
     """
     if step < config.warmup:
         return config.lr * (step + 1) / config.warmup
@@ -42,5 +43,6 @@ def learning_rate(step: int, config: TrainConfig) -> float:
         done = (step - config.warmup) / max(1, config.steps - config.warmup)
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))  # 1 -> 0
     else:
-        fall = min(1.0, (config.steps - step) / max(1.0, config.decay * config.steps))  # 1, then -> 0
+        falling = min(config.decay * config.steps, config.steps - config.warmup)  # the last so many steps
+        fall = min(1.0, (config.steps - step) / max(1.0, falling))  # 1, then -> 0
     return config.lr * (config.final_lr + (1 - config.final_lr) * fall)

@@ -1,6 +1,7 @@
 """What a run needs to go on as if it had never stopped: the optimizer's memory, the dice, the log so far."""
 
 import json
+import random
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from .config import TrainConfig
 
 # A resumed run may look, save and end at other moments; everything else would make it another run.
 MAY_CHANGE = {"steps", "eval_every", "patience", "sample_every", "sample_prompt", "sample_tokens", "save_every", "keep"}
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter, once that had a gradient
 
 
 def training_tensors(model: nn.Module, optimizer, sampler: torch.Generator) -> dict[str, torch.Tensor]:
@@ -25,8 +27,14 @@ def training_tensors(model: nn.Module, optimizer, sampler: torch.Generator) -> d
     return tensors
 
 
-def load_training_state(out: Path, model: nn.Module, optimizer, sampler: torch.Generator, config: TrainConfig) -> dict:
-    """Put model, optimizer and generators back to where the newest checkpoint of `out` left them."""
+def load_training_state(
+    out: Path, model: nn.Module, optimizer, sampler: torch.Generator, config: TrainConfig, rank: int = 0
+) -> dict:
+    """Put model, optimizer and generators back to where the newest checkpoint of `out` left them.
+
+    The checkpoint has the dice of process 0. Those of another `rank` are seeded anew: with the same dice, all would
+    drop the same units.
+    """
     folder = find_checkpoint(out)
     saved, train_config = read_configs(folder)
     if saved != describe(model):
@@ -39,15 +47,18 @@ def load_training_state(out: Path, model: nn.Module, optimizer, sampler: torch.G
     load_weights(model, read_tensors(folder / "model.safetensors"), folder / "model.safetensors")
     try:
         for name, p in model.named_parameters():
-            if not p.requires_grad:
-                continue  # what is frozen has no moments
-            for key in ("step", "exp_avg", "exp_avg_sq"):
+            if not any(f"{key}.{name}" in tensors for key in MOMENTS):
+                continue  # frozen, or so far without a part in the loss
+            for key in MOMENTS:
                 # AdamW's step counter lives beside its parameter, as its fused kernel wants it.
                 optimizer.state[p][key] = tensors[f"{key}.{name}"].to(p.device)
         sampler.set_state(tensors["rng.sampler"])
-        torch.set_rng_state(tensors["rng.torch"])
-        if torch.cuda.is_available() and "rng.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["rng.cuda"])
+        if rank > 0:
+            torch.manual_seed(random.Random(f"{config.seed} {rank} {int(state['step'])}").getrandbits(63))
+        else:
+            torch.set_rng_state(tensors["rng.torch"])
+            if torch.cuda.is_available() and "rng.cuda" in tensors:
+                torch.cuda.set_rng_state(tensors["rng.cuda"])
         int(state["step"])
     except (KeyError, RuntimeError, TypeError) as e:
         raise CheckpointError(f"{folder} lacks what resuming needs ({e}): start a new run in another folder") from e

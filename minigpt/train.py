@@ -73,8 +73,10 @@ def train(
     never stopped (same torch version, device and number of threads).
     Ctrl-C saves a checkpoint and returns the log, whose last line then has "stopped": "interrupted"; early
     stopping says "no better for N looks". Under torchrun, N processes with batches of B do what one does with
-    batches of N · B, up to rounding and dropout's dice; the first of them writes. Raises FloatingPointError if the
-    loss is no longer a number, MemoryError if a batch does not fit, ConnectionError if another process has ended.
+    batches of N · B, up to rounding and dropout's dice; the first of them writes, and its dice alone go on in a resumed
+    run: the others' are thrown anew, from the seed, their number and the step. Raises FloatingPointError if the loss or
+    the gradient is no longer a number, MemoryError if a batch does not fit, ConnectionError if another process has
+    ended. It seeds PyTorch's global generator and leaves it where training ends; on CUDA it leaves TF32 switched on.
     """
     val_loss_fn = val_loss_fn or loss_fn
     device = pick_device(config.device)
@@ -90,7 +92,7 @@ def train(
     with process_group(device) as group, asked_to_stop() as asked:
         torch.manual_seed(config.seed + group.rank)  # which units dropout drops
         if resume and out is not None:
-            state = load_training_state(out, model, optimizer, sampler, config)
+            state = load_training_state(out, model, optimizer, sampler, config, group.rank)
         elif out is not None and (out / "latest").exists():
             raise CheckpointError(f"{out} already holds a run: resume it (--resume), or choose another folder")
         log = read_log(out / "log.jsonl", state["step"]) if resume and out is not None else []
@@ -110,8 +112,9 @@ def train(
                     line = look(run, val_data, val_loss_fn, tokenizer, config, state, group, bar)
                 if line:
                     record({"step": 0, **line}, log, folder)
-            started, tokens = time.perf_counter(), 0
+            tokens, seconds = 0, 0.0  # of training itself: looks and saves do not count
             while state["step"] < config.steps:
+                started = time.perf_counter()
                 lr = learning_rate(state["step"], config)
                 for parameters in optimizer.param_groups:
                     parameters["lr"] = lr
@@ -119,15 +122,16 @@ def train(
                 batches = [tuple(group.part(t).to(device, non_blocking=True) for t in batch) for batch in batches]
                 with clear_errors(config, group):
                     loss = add_gradients(wrapped, batches, loss_fn, group, autocast(dtype, device))
-                check_loss(loss, state["step"], lr, out, saved_step)
                 grad_norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip or math.inf)
+                check_numbers(loss, float(grad_norm), state["step"], lr, out, saved_step)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 state["step"] += 1
 
+                seconds += time.perf_counter() - started
                 tokens += group.size * sum(batch[-1].numel() for batch in batches)
                 line = {"step": state["step"], "loss": loss, "lr": lr, "grad_norm": float(grad_norm)}
-                line["tokens_per_second"] = round(tokens / (time.perf_counter() - started))
+                line["tokens_per_second"] = round(tokens / seconds)
                 bar.update()
                 with autocast(dtype, device):
                     line |= look(run, val_data, val_loss_fn, tokenizer, config, state, group, bar)
@@ -200,12 +204,15 @@ def record(line: dict, log: list[dict], folder: Path | None) -> None:
             f.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def check_loss(loss: float, step: int, lr: float, out: Path | None, saved_step: int | None) -> None:
-    """Raise FloatingPointError if the loss is no number any more: nothing good can come after that."""
+def check_numbers(loss: float, grad_norm: float, step: int, lr: float, out: Path | None, saved: int | None) -> None:
+    """Raise FloatingPointError if the loss or the gradient is no number any more: nothing good can come after that."""
+    last = f"; the last good checkpoint is {out}/step-{saved}" if saved else ""
     if not math.isfinite(loss):
-        last = f"; the last good checkpoint is {out}/step-{saved_step}" if saved_step else ""
+        raise FloatingPointError(f"the loss became {loss} at step {step}: lower lr (now {lr:g}) or raise warmup{last}")
+    if not math.isfinite(grad_norm):
         raise FloatingPointError(
-            f"the loss became {loss} at step {step}: lower lr (now {lr:g}) or raise warmup{last}"
+            f"the gradient became {grad_norm} at step {step}, though the loss is {loss:.4g}: lower lr (now {lr:g}) or "
+            f"raise warmup; if that does not help, loss_fn has no derivative there (as √x at 0){last}"
         )
 
 

@@ -13,14 +13,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from minigpt.checkpoint import CheckpointError, load_checkpoint
+from minigpt.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from minigpt.config import GPTConfig, TrainConfig
 from minigpt.data import TokenDataset
 from minigpt.device import pick_device, pick_dtype
 from minigpt.evaluate import bits_per_byte, evaluate_loss, perplexity
-from minigpt.model import GPT
-from minigpt.objectives import clm_loss
+from minigpt.model import GPT, Encoder, TaskHead
+from minigpt.objectives import clm_loss, mlm_loss
 from minigpt.optim import learning_rate, make_optimizer
+from minigpt.resume import load_training_state, training_tensors
 from minigpt.tokenizer import BPETokenizer
 from minigpt.train import train
 
@@ -123,6 +124,15 @@ def test_schedules():
     assert rates["cosine"][55] == pytest.approx(0.55)  # half-way between 1 and 0.1
     for name in ("cosine", "wsd"):
         assert rates[name][10:] == sorted(rates[name][10:], reverse=True) and 0.1 <= rates[name][-1] < 0.13
+
+
+@pytest.mark.parametrize("steps, warmup, decay", [(60, 50, 0.4), (10, 9, 1.0), (4, 50, 0.4), (5, 5, 0.5), (7, 0, 1.0)])
+def test_a_fall_waits_for_the_warmup(steps, warmup, decay):
+    config = TrainConfig(steps=steps, warmup=warmup, decay=decay, lr=1.0)
+    rate = [learning_rate(s, config) for s in range(steps)]
+    top = max(0, min(warmup, steps) - 1)
+    assert rate[: top + 1] == sorted(rate[: top + 1]) and rate[top:] == sorted(rate[top:], reverse=True)
+    assert len(rate) <= warmup or rate[warmup] == 1.0  # what follows the warmup begins where it ended
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path):
@@ -240,6 +250,120 @@ def test_a_loss_that_is_no_number_is_named(tmp_path):
     with pytest.raises(FloatingPointError, match=r"nan at step 4: lower lr.*last good checkpoint.*step-3"):
         train(new_model(), train_data, None, RUN, loss_fn=explodes, out=tmp_path)
     assert all(torch.isfinite(p).all() for p in load_checkpoint(tmp_path)[0].parameters())
+
+
+def test_a_gradient_that_is_no_number_never_reaches_the_weights(tmp_path):
+    train_data, _ = text_data()
+
+    def no_derivative(model, batch):
+        no_derivative.calls = getattr(no_derivative, "calls", 0) + 1
+        zero = 0 * model.wte.weight.sum()
+        return clm_loss(model, batch) + (zero.sqrt() if no_derivative.calls == 5 else 0)  # a number: the loss, + 0
+
+    with pytest.raises(FloatingPointError, match=r"gradient became nan at step 4, though.*lower lr.*good.*step-3"):
+        model = new_model()
+        train(model, train_data, None, RUN, loss_fn=no_derivative, out=tmp_path)
+    for kept in (model, load_checkpoint(tmp_path)[0]):
+        assert all(torch.isfinite(p).all() for p in kept.parameters())
+
+
+class Masked:
+    """Texts with every second token hidden, for an encoder."""
+
+    def sample(self, batch_size, generator):
+        ids, _ = text_data()[0].sample(batch_size, generator)
+        return ids, torch.ones_like(ids, dtype=torch.bool), ids
+
+
+def first_token_loss(model, batch):
+    return clm_loss(lambda ids: model(ids, torch.ones_like(ids, dtype=torch.bool)), (batch[0], batch[1][:, 0]))
+
+
+@pytest.mark.parametrize("make, data, loss_fn, without", [
+    (lambda: Encoder(replace(TINY, n_segment=2)), Masked(), mlm_loss, "wse.weight"),
+    (lambda: TaskHead(GPT(replace(TINY, tied=False)), 256, "mean"), text_data()[0], first_token_loss,
+     "stack.lm_head.weight"),
+])  # fmt: skip
+def test_parameters_without_a_part_in_the_loss_do_not_hinder_resuming(tmp_path, make, data, loss_fn, without):
+    models = []
+    for out, plan in (("whole", [12]), ("parts", [6, 12])):
+        for i, steps in enumerate(plan):
+            torch.manual_seed(0)
+            models.append(make())
+            config = replace(RUN, steps=steps, schedule="constant")
+            train(models[-1], data, None, config, loss_fn=loss_fn, out=tmp_path / out, resume=i > 0)
+    assert same(models[0], models[2]) and not same(models[0], models[1])
+    tensors = training_tensors(models[0], optimizer := make_optimizer(models[0], RUN), torch.Generator())
+    assert f"step.{without}" not in tensors and not optimizer.state
+
+
+def test_half_of_a_parameters_moments_is_an_error(tmp_path):
+    model, optimizer = new_model(), None
+    optimizer = make_optimizer(model, RUN)
+    clm_loss(model, text_data()[0].sample(2, torch.Generator())).backward()
+    optimizer.step()
+    tensors = training_tensors(model, optimizer, torch.Generator())
+    for missing in ("step.wte.weight", "exp_avg_sq.wte.weight", "rng.sampler"):
+        some = {name: t for name, t in tensors.items() if name != missing}
+        save_checkpoint(tmp_path, 1, model, None, RUN, {"step": 1}, some)
+        with pytest.raises(CheckpointError, match=f"lacks what resuming needs.*{missing}"):
+            load_training_state(tmp_path, model, make_optimizer(model, RUN), torch.Generator(), RUN)
+
+
+def test_resumed_processes_throw_dice_of_their_own(tmp_path):
+    model = new_model()
+    optimizer = make_optimizer(model, RUN)
+    for step in (1, 2):
+        save_checkpoint(tmp_path / f"{step}", step, model, None, RUN, {"step": step},
+                        training_tensors(model, optimizer, torch.Generator().manual_seed(5)))  # fmt: skip
+
+    def dice(step, rank):
+        sampler = torch.Generator()
+        load_training_state(tmp_path / f"{step}", model, optimizer, sampler, RUN, rank)
+        assert torch.equal(sampler.get_state(), torch.Generator().manual_seed(5).get_state())  # all draw the same texts
+        return torch.rand(4).tolist()
+
+    thrown = [dice(step, rank) for step in (1, 2) for rank in (0, 1, 2)]
+    assert thrown[0] == thrown[3]  # process 0 has those of the checkpoint, and both were saved at the same moment
+    assert len({tuple(t) for t in thrown}) == 5
+    assert thrown == [dice(step, rank) for step in (1, 2) for rank in (0, 1, 2)]
+
+
+def test_a_run_from_before_a_field_was_there_goes_on(tmp_path):
+    train_data, _ = text_data()
+    train(new_model(), train_data, None, RUN, out=tmp_path)
+    for path in tmp_path.glob("step-*/config.json"):
+        values = json.loads(path.read_text())
+        for name in ("n_kv_head", "n_segment"):
+            del values["model"][name]
+        path.write_text(json.dumps(values))
+    log = train(new_model(seed=1), train_data, None, replace(RUN, steps=13), out=tmp_path, resume=True)
+    assert log[-1]["step"] == 13 and load_checkpoint(tmp_path)[0].config == TINY
+
+
+def test_speed_is_that_of_training_alone(monkeypatch):
+    import minigpt.train as module
+
+    clock = [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+    train_data, val_data = text_data()
+
+    def takes(seconds):
+        def loss(model, batch):
+            clock[0] += seconds
+            return clm_loss(model, batch)
+
+        return loss
+
+    config = replace(RUN, eval_every=1)  # 4 · 16 tokens a step
+    log = train(new_model(), train_data, val_data, config, loss_fn=takes(2), val_loss_fn=takes(100))
+    assert {line["tokens_per_second"] for line in log[1:]} == {32}
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 10**20])
+def test_seeds_that_no_generator_takes_are_named(seed):
+    with pytest.raises(ValueError, match="seed=.*between 0 and 2"):
+        TrainConfig(seed=seed)
 
 
 def test_a_failed_allocation_names_the_remedy():
