@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import wraps
 
 import torch
 from torch import Tensor
 
-from .generate import check_prompt, next_token_probs, penalize_repetition
+from .generate import check_prompt, next_scores, next_token_probs, penalize_repetition
 from .model import GPT
 
 
@@ -27,6 +28,22 @@ def check_room(model: GPT, prompt: int, new: int) -> None:
         )
 
 
+def evaluating(decode):
+    """decode(model, …) with the model in evaluation mode, which is afterwards in the mode that it was in."""
+
+    @wraps(decode)
+    def run(model: GPT, *args, **options):
+        was_training = model.training
+        model.eval()
+        try:
+            return decode(model, *args, **options)
+        finally:
+            model.train(was_training)
+
+    return run
+
+
+@evaluating
 @torch.inference_mode()
 def beam_search(
     model: GPT,
@@ -49,9 +66,8 @@ def beam_search(
     if beams < 1:
         raise ValueError(f"beams={beams} must be at least 1; 1 is greedy")
     ids = [int(i) for i in ids]
-    check_prompt(model, ids)
+    check_prompt(model, ids, max_new_tokens)
     check_room(model, len(ids), max_new_tokens)
-    model.eval()
     device = model.wte.weight.device
     other_text = {}
     if context is not None:
@@ -64,7 +80,7 @@ def beam_search(
     new = torch.tensor([ids] * beams, device=device)  # (beams, T)
     finished: list[Hypothesis] = []
     for length in range(1, max_new_tokens + 1):
-        logp = model(new, cache=cache, **other_text)[:, -1].float().log_softmax(-1)  # (beams, V)
+        logp = next_scores(model, new, cache=cache, **other_text).log_softmax(-1)  # (beams, V)
         total = (scores[:, None] + logp).flatten()  # (beams · V,)
         # So many that `beams` of them go on, even if every beam's best tokens end it.
         best, index = total.topk(min(max(2, 1 + len(stop)) * beams, total.numel()))
@@ -91,6 +107,7 @@ def beam_search(
     return finished
 
 
+@evaluating
 @torch.inference_mode()
 def generate_batch(
     model: GPT,
@@ -112,11 +129,12 @@ def generate_batch(
     positions are counted over the tokens, so no prompt is changed by its neighbours.
     """
     prompts = [[int(i) for i in prompt] for prompt in prompts]
+    if not prompts:
+        return []
     for prompt in prompts:
-        check_prompt(model, prompt)
-    longest = max(map(len, prompts), default=0)
+        check_prompt(model, prompt, max_new_tokens)
+    longest = max(map(len, prompts))
     check_room(model, longest, max_new_tokens)
-    model.eval()
     device = model.wte.weight.device
     new = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=device)  # (B, T)
     real = torch.tensor([[False] * (longest - len(p)) + [True] * len(p) for p in prompts], device=device)  # (B, T)
@@ -125,7 +143,7 @@ def generate_batch(
     texts: list[list[int]] = [[] for _ in prompts]
     open_texts = set(range(len(prompts)))
     for _ in range(max_new_tokens):
-        logits = model(new, real, cache=cache, **other_text)[:, -1].float()  # (B, V)
+        logits = next_scores(model, new, real, cache=cache, **other_text)  # (B, V)
         if repetition_penalty != 1:
             for b, prompt in enumerate(prompts):
                 seen = torch.tensor([prompt + texts[b]], device=device)

@@ -56,11 +56,19 @@ def penalize_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
 def _next_logits(model: GPT, ids: list[int], cache, **other_text) -> Tensor:
     """Scores (1, V) of the token after `ids`. Feeds only what the cache, if any, has not seen."""
     new = ids if cache is None else ids[cache[0][0].length :]
-    logits = model(torch.tensor([new], device=model.wte.weight.device), cache=cache, **other_text)[:, -1].float()
-    if logits.isnan().any():
+    return next_scores(model, torch.tensor([new], device=model.wte.weight.device), cache=cache, **other_text)
+
+
+def next_scores(model: GPT, ids: Tensor, *padding: Tensor, **options) -> Tensor:
+    """ids (B, T) -> scores (B, V) of the token after them; what else is passed goes to the model.
+
+    Raises FloatingPointError if they are no numbers: whatever were drawn from them would be no text.
+    """
+    logits = model(ids, *padding, **options)[:, -1].float()
+    if not logits.amax(-1).isfinite().all():
         raise FloatingPointError(
-            "the model's scores are not numbers (NaN): its weights are damaged or its training went astray; use an "
-            "earlier checkpoint"
+            "the model's scores are not numbers (NaN or ∞): its weights are damaged or its training went astray; use "
+            "an earlier checkpoint"
         )
     return logits
 
@@ -89,7 +97,7 @@ def generate(
     """
     size = model.config.block_size
     window = [int(i) for i in ids][-size:]
-    check_prompt(model, window)
+    check_prompt(model, window, max_new_tokens)
     other_text = {} if context is None else {"context": context, "context_padding": context_padding}
     context_length = 0 if context is None else context.size(1)
     was_training = model.training
@@ -113,8 +121,10 @@ def generate(
         model.train(was_training)
 
 
-def check_prompt(model: GPT, ids: list[int]) -> None:
-    """Raise ValueError if `ids` is no prompt for this model."""
+def check_prompt(model: GPT, ids: list[int], max_new_tokens: int = 0) -> None:
+    """Raise ValueError if `ids` is no prompt for this model, or if less than nothing is asked for."""
+    if max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens={max_new_tokens} must not be negative")
     if not ids:
         raise ValueError("there is nothing to continue: the prompt must hold at least one token")
     if not 0 <= min(ids) <= max(ids) < model.config.vocab_size:

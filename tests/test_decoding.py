@@ -1,5 +1,7 @@
 """Beam search, batches and the repetition penalty against transformers on the same weights."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, RepetitionPenaltyLogitsProcessor
@@ -118,3 +120,44 @@ def test_what_does_not_fit_is_named(call):
         call(make())
     with pytest.raises(ValueError, match="beams=0"):
         beam_search(make(), [1], 2, beams=0)
+
+
+THREE_WAYS = [
+    lambda m, n: beam_search(m, [1], n),
+    lambda m, n: generate_batch(m, [[1], [2, 3]], n, temperature=0),
+    lambda m, n: generate_batch(m, [[1], [2, 3]], n),
+    lambda m, n: list(generate(m, [1], n, temperature=0)),
+    lambda m, n: list(generate(m, [1], n, use_cache=False)),
+]
+
+
+@pytest.mark.parametrize("call", THREE_WAYS)
+@pytest.mark.parametrize("new", [1, 3])
+@pytest.mark.parametrize("damage", [float("nan"), float("inf")])
+def test_scores_that_are_no_numbers_are_named(call, new, damage):
+    model = make()
+    model.ln_f.weight.data[3] = damage
+    with pytest.raises(FloatingPointError, match="scores are not numbers.*earlier checkpoint"):
+        call(model, new)
+
+
+@pytest.mark.parametrize("call", THREE_WAYS)
+def test_a_model_is_left_in_the_mode_that_it_was_in(call):
+    for training in (True, False):
+        model = make().train(training)
+        call(model, 2)
+        assert model.training == training
+        with pytest.raises(ValueError, match="max_new_tokens=-1 must not be negative"):
+            call(model, -1)
+        assert model.training == training and call(model, 0) in ([], [[], []])
+
+
+def test_dropout_has_no_say_in_decoding():
+    torch.manual_seed(0)
+    model = GPT(replace(CONFIG, dropout=0.5)).train()
+    for call in THREE_WAYS[:2]:
+        assert call(model, 6) == call(model, 6)
+
+
+def test_no_prompts_get_no_answers():
+    assert generate_batch(make(), [], 5) == []
