@@ -9,11 +9,14 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from minigpt import __main__ as cli
+from minigpt import train as training
 from minigpt.chat import ask
-from minigpt.checkpoint import load_checkpoint
-from minigpt.model import TaskHead
+from minigpt.checkpoint import load_checkpoint, save_checkpoint
+from minigpt.config import GPTConfig, TrainConfig
+from minigpt.model import GPT, Encoder, Seq2Seq, TaskHead, XLNet
 from minigpt.resume import read_log
 from minigpt.tasks import TOPICS, Example, Task
+from minigpt.tokenizer import SPECIAL_TOKENS, BPETokenizer
 
 SHAPE = "--n-layer 1 --n-head 2 --n-embd 16 --block-size 16 --vocab-size 300"
 SMALL = f"{SHAPE} --batch-size 2 --eval-every 0 --steps 4".split()
@@ -126,6 +129,58 @@ def test_a_head_needs_a_class_or_a_span(minigpt, tiny_tasks, trained, tmp_path):
     assert "only topics (a class) and qa (a span) have a head" in code
 
 
+@pytest.mark.parametrize("kind, head, sentence", [
+    (Encoder, [], "of kind Encoder: only a GPT learns to write (an Encoder takes a --head)"),
+    (XLNet, [], "of kind XLNet: only a GPT"),
+    (XLNet, ["--head"], "of kind XLNet: only a GPT or an Encoder takes a head"),
+    (Seq2Seq, [], "of kind Seq2Seq: only a GPT"),
+    (Seq2Seq, ["--head"], "of kind Seq2Seq: only a GPT or an Encoder"),
+    (TaskHead, [], "of kind TaskHead: only a GPT"),
+    (TaskHead, ["--head"], "of kind TaskHead: only a GPT or"),
+    (Encoder, ["--head"], None),
+    (GPT, ["--head"], None),
+])  # fmt: skip
+def test_finetune_takes_the_kinds_that_it_can_train(minigpt, tiny_tasks, tmp_path, kind, head, sentence):
+    config = GPTConfig(vocab_size=280, block_size=64, n_layer=1, n_head=2, n_embd=16)
+    model = TaskHead(GPT(config), 2, "each") if kind is TaskHead else kind(config)
+    words = BPETokenizer.train("it is a cat, and a small one. " * 9, 280, SPECIAL_TOKENS)
+    save_checkpoint(tmp_path / "base", 1, model, words)
+    options = ["--steps", 2, "--batch-size", 2, "--eval-every", 0, "--out", tmp_path / "tuned"]
+    code, _ = minigpt("finetune", tmp_path / "base", "topics", *head, *options)
+    assert code is None if sentence is None else sentence in code, code
+    assert (tmp_path / "tuned").exists() == (sentence is None)
+
+
+def test_a_finished_run_without_its_log_says_so(minigpt, trained):
+    (trained / "log.jsonl").unlink()
+    again = ["train", *SMALL, "--out", trained, "--resume"]
+    assert "has all of its 4 steps: nothing is left to train, raise --steps" in minigpt(*again)[0]
+    assert minigpt(*again, "--steps", 5)[0] is None
+
+
+def test_resuming_what_cannot_be_resumed_writes_nothing(minigpt, tmp_path):
+    config = GPTConfig(vocab_size=280, block_size=16, n_layer=1, n_head=2, n_embd=16)
+    words = BPETokenizer.train("it is a cat, and a small one. " * 9, 280, SPECIAL_TOKENS)
+    folder = save_checkpoint(tmp_path, 1, GPT(config), words, TrainConfig())  # as shipped: nothing to resume with
+    before = sorted(path.name for path in folder.iterdir())
+    assert "state.json is missing" in minigpt("train", "--out", folder, "--resume")[0]
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_run_that_was_better_before_its_end_says_where(minigpt, tiny_tasks, tmp_path, monkeypatch):
+    losses = iter([3.0, 1.25, 2.0, 2.5])
+    monkeypatch.setattr(training, "evaluate_loss", lambda *args, **options: next(losses))
+    run = ["train", *SMALL, "--steps", 3, "--eval-every", 1]
+    code, out = minigpt(*run, "--patience", 2, "--keep", 1, "--out", tmp_path / "kept")
+    assert code is None and f"it was better at step 1, 1.2500: use {tmp_path / 'kept' / 'step-1'}" in out
+    load_checkpoint(tmp_path / "kept" / "step-1")
+    losses = iter([3.0, 1.25, 2.0, 2.5])
+    code, out = minigpt(*run, "--out", tmp_path / "lost")
+    assert code is None and "it was better at step 1, 1.2500: which was not saved: --patience saves the best" in out
+    losses = iter([3.0, 2.0, 1.0, 1.0])
+    assert "it was better" not in minigpt(*run, "--out", tmp_path / "last")[1]
+
+
 @pytest.mark.parametrize("tokenizer", ["char", "bpe"])
 def test_a_text_of_ones_own(minigpt, tmp_path, tokenizer):
     (tmp_path / "mine.txt").write_text("".join(f"Ça va? Oui, {n} fois ça va. " for n in range(300)), encoding="utf-8")
@@ -144,12 +199,19 @@ def test_every_command_has_help_and_doctor_reports(minigpt):
     assert code is None and "andersen" in out and "CC BY" in out
 
 
-def test_mistakes_get_one_sentence(minigpt, trained, tmp_path):
+def test_mistakes_get_one_sentence(minigpt, tiny_tasks, trained, tmp_path):
     (tmp_path / "latin.txt").write_bytes("ça va".encode("latin-1") * 100)
     (tmp_path / "short.txt").write_text("hello")
     for args, sentence in [
         (["generate", tmp_path / "nowhere"], "does not exist"),
         (["generate", trained, "--temperature", "-1"], "temperature"),
+        (["generate", trained, "copy", "--max-new-tokens", "-3"], "max_new_tokens=-3 must not be negative"),
+        (["generate", trained, "copy", "--seed", "-1"], "seed=-1 must lie"),
+        (["generate", trained, "copy", "--top-k", "0"], "top_k=0"),
+        (["train", *SMALL, "--seed", str(10**20), "--out", tmp_path / "new"], "between 0 and 2**63"),
+        (["train", "en-es", *SMALL, "--objective", "seq2seq", "--label-smoothing", "2", "--vocab-size", "270",
+          "--out", tmp_path / "new"], "label_smoothing=2.0 must lie in [0, 1)"),
+        (["finetune", trained, "qa", "--examples", "-5", "--out", tmp_path / "new"], "examples=-5 must not"),
         (["export", tmp_path, tmp_path / "out"], "holds no checkpoint"),
         (["train", *SMALL, "--out", trained], "already holds a run"),
         (["train", *SMALL, "--out", tmp_path / "new", "--resume"], "does not exist"),
@@ -162,8 +224,9 @@ def test_mistakes_get_one_sentence(minigpt, trained, tmp_path):
         (["train", *SMALL, "--device", "warp", "--out", tmp_path / "new"], "cannot be used here"),
         (["train", *SMALL, "--batch-size", str(10**13), "--out", tmp_path / "new"], "out of memory"),
     ]:
-        code, _ = minigpt(*args)
+        code, out = minigpt(*args)
         assert isinstance(code, str) and code.startswith("minigpt: ") and "\n" not in code, (args, code)
+        assert args[0] != "generate" or not out  # nothing is printed before all is judged
         assert any(s in code for s in sentence.split("|")), (args, code)
     assert not (tmp_path / "new" / "latest").exists() and not (tmp_path / "out").exists()
     load_checkpoint(trained)

@@ -55,6 +55,8 @@ def text_material(objective: str, words, block_size: int, rows: list, predict: f
 
 def pair_material(words, block_size: int, parts: list[list[Example]], label_smoothing: float) -> tuple:
     """(loss function, datasets) of a translation task for a Seq2Seq; <|endoftext|> begins and ends a target."""
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"label_smoothing={label_smoothing} must lie in [0, 1): 0 spreads nothing")
     mark = special(words, END_OF_TEXT)
     encoded = [[(words.encode(e.source), words.encode(e.target)) for e in part] for part in parts]
     datasets = [PairDataset(part, block_size, begin=mark, end=mark) for part in encoded]

@@ -148,12 +148,18 @@ def finetune_command(
     """
     out = out or Path("runs") / task
     asked = dict(task=task, head=head, lora_rank=lora_rank, examples=examples, max_length=max_length)
+    if examples < 0:
+        raise ValueError(f"examples={examples} must not be negative; 0 takes all")
     chosen = load_task(task, max_length)
     parts = [chosen.train[: examples or None], chosen.validation]
     if resume:
         network, words, config = reopen(out, config, asked)
     else:
         network, words = load_any(folder)
+        if type(network) not in ((GPT, Encoder) if head else (GPT,)):
+            kind = type(network).__name__
+            can = "a GPT or an Encoder takes a head" if head else "a GPT learns to write (an Encoder takes a --head)"
+            raise CheckpointError(f"{folder} holds a model of kind {kind}: only {can}")
         words = add_special_tokens(network, words, CHAT_TOKENS)  # those that it does not have yet
     if head:
         loss_fn, data, outputs, pooling = material.head_material(task, words, network.config.block_size, parts)
@@ -189,18 +195,29 @@ def carry_out(
     asked: dict,
     val_loss_fn=None,
 ) -> dict:
-    """Train, say what happened, and return the log's last line. What is learned from is kept beside the log."""
+    """Train, say what happened, and return the log's last line. What is learned from is kept beside the log.
+
+    Raises ValueError if nothing is left to train and no log tells of what was.
+    """
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     tell(f"{trained:,} parameters to train; the run is kept in {out}")
-    if is_main_process() and not (out / "latest").exists():
+    if is_main_process() and not resume and not (out / "latest").exists():
         out.mkdir(parents=True, exist_ok=True)
         write_file(out / ASKED, to_json(asked))
     losses = dict(loss_fn=loss_fn, val_loss_fn=val_loss_fn)
-    last = train(network, *data, config, **losses, tokenizer=words, out=out, resume=resume)[-1]
-    if last.get("stopped") == "interrupted":
+    log = train(network, *data, config, **losses, tokenizer=words, out=out, resume=resume)
+    if not log:
+        raise ValueError(f"{out} has all of its {config.steps} steps: nothing is left to train, raise --steps")
+    last = log[-1]
+    if last.get("stopped") == "interrupted" and last["step"] < config.steps:
         sys.exit(f"stopped after step {last['step']} and saved: the same command with --resume goes on from there")
     if "val_loss" in last:
         tell(f"validation loss {last['val_loss']:.4f} nats per token; saved in {out}")
+        best = min((line for line in log if "val_loss" in line), key=lambda line: line["val_loss"])
+        if best["val_loss"] < last["val_loss"]:
+            folder = out / f"step-{best['step']}"
+            where = f"use {folder}" if folder.is_dir() else "which was not saved: --patience saves the best"
+            tell(f"it was better at step {best['step']}, {best['val_loss']:.4f}: {where}")
     return last
 
 
