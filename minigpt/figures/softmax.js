@@ -12,7 +12,8 @@ function softmax(logits, temperature) {
 }
 
 function render({ model, el }) {
-  const [tokens, start] = [model.get("tokens"), model.get("logits")];
+  const tokens = model.get("tokens");
+  const start = { logits: model.get("logits"), temperature: model.get("temperature") };
   const slider = (label, [min, max], step, change) => {
     const input = h("input", { type: "range", min, max, step, "aria-label": label, oninput: () => change(Number(input.value)) });
     return input;
@@ -26,7 +27,7 @@ function render({ model, el }) {
     const bar = h("td", { class: "bar", "aria-hidden": "true" });
     return { input, logit, power, share, bits, bar, node: h("tr", {}, h("th", { scope: "row" }, token), h("td", { class: "slide" }, input), logit, power, bar, share, bits) };
   });
-  const reset = h("button", { type: "button", onclick: () => put(model, { logits: start, temperature: 1 }) }, "Reset");
+  const reset = h("button", { type: "button", onclick: () => put(model, start) }, "Reset");
   const words = h("p", { class: "words", "aria-live": "polite" });
   const head = ["token", ["logit", 2], "eˣ, x = logit ÷ T", ["probability p", 2], "−log₂ p"].map((column) => {
     const [text, span] = [column].flat();

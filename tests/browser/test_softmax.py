@@ -43,6 +43,16 @@ def test_the_sliders_move_the_numbers(visit, address):
     check(shown, [3, 2, 1, -1], 1)
 
 
+def test_reset_goes_back_to_where_the_figure_began(visit, page_of):
+    page = visit(page_of(Softmax(["a", "b"], [1.0, 0.0], temperature=0.5)))
+    shown = page.locator(".softmax")
+    shown.get_by_label("temperature", exact=False).first.fill("2")
+    shown.get_by_label("logit of b").fill("3")
+    check(shown, [1, 3], 2)
+    shown.get_by_role("button", name="Reset").click()
+    check(shown, [1, 0], 0.5)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_narrow_page_does_not_overflow(visit, address, scheme):
     page = visit(address, width=390, scheme=scheme)
