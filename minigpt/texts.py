@@ -12,6 +12,7 @@ import os
 import random
 import re
 import sysconfig
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -252,14 +253,20 @@ def _wikitext(part: str) -> str:
 
 
 def _python() -> list[str]:
-    """The modules of the standard library of the Python that runs, without tests and installed packages."""
+    """The modules of the standard library of the Python that runs, without tests and installed packages.
+
+    In an order that depends on each module's name alone: a Python with a few modules more or less splits the others
+    alike, so that a model trained on one is not tested by another on what it has read.
+    """
     skip = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
+    library = sysconfig.get_paths()["stdlib"]
     modules = []
-    for folder, subfolders, files in os.walk(sysconfig.get_paths()["stdlib"]):
-        subfolders[:] = sorted(set(subfolders) - skip)  # os.walk goes where this list says
-        modules += [Path(folder, file) for file in sorted(files) if file.endswith(".py")]
-    texts = [path.read_text(encoding="utf-8", errors="replace").rstrip("\n") + "\n" for path in modules]
-    return _shuffled(texts)
+    for folder, subfolders, files in os.walk(library):
+        subfolders[:] = set(subfolders) - skip  # os.walk goes where this list says
+        modules += [Path(folder, file) for file in files if file.endswith(".py")]
+    names = {path.relative_to(library).as_posix(): path for path in modules}
+    order = sorted(names, key=lambda name: (zlib.crc32(name.encode()), name))
+    return [names[name].read_text(encoding="utf-8", errors="replace").rstrip("\n") + "\n" for name in order]
 
 
 def smollm2_path() -> Path:

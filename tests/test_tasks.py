@@ -89,6 +89,21 @@ def test_modules_of_a_test_were_never_read():
     assert all(source in unread for part in split_modules()[1:] for source in part)
 
 
+def test_another_pythons_library_is_split_alike(tmp_path, monkeypatch):
+    """A model may be trained on one version of Python and tested by another, with some modules more or less."""
+    monkeypatch.setattr("minigpt.texts.sysconfig.get_paths", lambda: {"stdlib": str(tmp_path)})
+    for i in range(300):
+        path = tmp_path / f"package{i % 7}" / f"module{i}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"name = {i}\n" * 20, encoding="utf-8")
+    read, _, _ = split_modules()
+    for i in (0, 17, 150, 299):
+        (tmp_path / f"package{i % 7}" / f"module{i}.py").unlink()
+        (tmp_path / f"added{i}.py").write_text(f"name = {1000 + i}\n" * 20, encoding="utf-8")
+    *_, unread = split_modules()
+    assert len(unread) > 10 and not set(unread) & set(read)
+
+
 def letters(sentence):
     return re.sub(r"[\W_]", "", sentence).casefold() or sentence
 
