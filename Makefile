@@ -102,9 +102,9 @@ chromium:
 
 # The book's models: a run in runs/models, whose weights go to chapters/models in 8 bits (chapters/models/README.md).
 define ship
-	rm -rf runs/models/shipped
-	$(PY) -m minigpt shrink runs/models/$(1) runs/models/shipped
-	mkdir -p chapters/models/$(1) && cp runs/models/shipped/* chapters/models/$(1)/
+	rm -rf runs/models/$(1)-shipped
+	$(PY) -m minigpt shrink runs/models/$(1) runs/models/$(1)-shipped
+	mkdir -p chapters/models/$(1) && cp runs/models/$(1)-shipped/* chapters/models/$(1)/
 endef
 
 # The log of a run whose weights are not kept, thinned as `shrink` does it.
@@ -204,28 +204,35 @@ model-code: $(VENV)/installed
 	    --out runs/models/code
 	$(call ship,code)
 
+# Three translators for each pair of languages: the book's, which is kept; a decoder-only one; and an encoder-decoder that
+# reads as many pairs as that one did. Of the last two, the log and the answers are kept.
+define translators
+	$(TRAIN) $(1) $(TRANSLATOR) --label-smoothing 0.1 --steps 9000 --eval-every 1000 $(2) $(3) --out runs/models/$(1)
+	$(call ship,$(1))
+	$(TRAIN) $(1) $(DECODER_ONLY) $(2) $(3) --out runs/models/$(1)-decoder-only
+	$(TRAIN) $(1) $(TRANSLATOR) --steps $(4) --eval-every 500 $(2) $(3) --out runs/models/$(1)-as-many-pairs
+	$(PY) -m minigpt evaluate chapters/models/$(1) --task $(1) $(3) $(GREEDY) --out chapters/models/$(1)/predictions.json
+	for way in decoder-only as-many-pairs; do \
+	  $(THIN) runs/models/$(1)-$$way/log.jsonl > chapters/models/$(1)/$$way-log.jsonl && \
+	  $(PY) -m minigpt evaluate runs/models/$(1)-$$way --task $(1) $(3) $(GREEDY) --out chapters/models/$(1)/$$way-predictions.json \
+	  || exit 1; \
+	done
+endef
+
 model-en-es: data
 	$(PY) -m minigpt data fetch tatoeba-en-es
-	$(TRAIN) en-es $(TRANSLATOR) --vocab-size 4000 --max-length 8 --out runs/models/en-es
-	$(call ship,en-es)
-	$(TRAIN) en-es --objective chat --model micro --style modern --n-layer 4 --n-embd 192 --n-head 6 --block-size 96 \
-	    --vocab-size 4000 --max-length 8 --dropout 0.1 --steps 1000 --batch-size 64 --lr 3e-3 --warmup 100 --decay 0.6 \
-	    --eval-every 250 --save-every 250 --sample-every 0 --dtype float32 --out runs/models/en-es-gpt
-	$(THIN) runs/models/en-es-gpt/log.jsonl > chapters/models/en-es/decoder-only-log.jsonl
-	$(PY) -m minigpt evaluate chapters/models/en-es --task en-es --max-length 8 $(GREEDY) --out chapters/models/en-es/predictions.json
-	$(PY) -m minigpt evaluate runs/models/en-es-gpt --task en-es --max-length 8 $(GREEDY) \
-	    --out chapters/models/en-es/decoder-only-predictions.json
+	$(call translators,en-es,--vocab-size 4000,--max-length 8,2114)
 
 model-zh-en: data
-	$(TRAIN) zh-en $(TRANSLATOR) --vocab-size 5000 --max-length 16 --out runs/models/zh-en
-	$(call ship,zh-en)
-	$(PY) -m minigpt evaluate chapters/models/zh-en --task zh-en --max-length 16 $(GREEDY) --out chapters/models/zh-en/predictions.json
+	$(call translators,zh-en,--vocab-size 5000,--max-length 16,2288)
 
 GREEDY := --limit 500 --max-new-tokens 32 --batch-size 50
 
 TRANSLATOR := --objective seq2seq --model micro --style modern --n-layer 2 --n-embd 192 --n-head 6 --block-size 64 \
-    --dropout 0.1 --label-smoothing 0.1 --steps 9000 --batch-size 64 --lr 5e-3 --warmup 200 --decay 0.6 \
-    --eval-every 1000 --save-every 1000 --dtype float32
+    --dropout 0.1 --batch-size 64 --lr 5e-3 --warmup 200 --decay 0.6 --save-every 1000 --dtype float32
+DECODER_ONLY := --objective chat --model micro --style modern --n-layer 4 --n-embd 192 --n-head 6 --block-size 96 \
+    --dropout 0.1 --steps 1000 --batch-size 64 --lr 3e-3 --warmup 100 --decay 0.6 --eval-every 250 --save-every 250 \
+    --dtype float32
 
 # Page 1.2 reads the log of many small runs: those that it lacks are trained.
 sweep-scaling: data

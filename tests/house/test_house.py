@@ -59,6 +59,8 @@ def test_the_books_models_are_small_and_can_be_trained_again():
     kept = [f for f in (ROOT / "chapters" / "models").rglob("*") if f.suffix in (".safetensors", ".jsonl")]
     assert all(f.stat().st_size <= 6e6 for f in kept) and sum(f.stat().st_size for f in kept) <= 25 * 2**20
     for folder in folders:
+        readme = " ".join((folder / "README.md").read_text(encoding="utf-8").split())
+        assert f"make model-{folder.name}`" in readme, folder
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         log = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
         command = ["make", "-n", f"model-{folder.name}"]
