@@ -13,8 +13,8 @@ turns_up = ValueExercise(
     "1.1.1",
     "Why longer contexts hurt",
     answer="B",
-    right="A context seen once knows one follower. Witten–Bell then gives it half of the say, and on unseen text "
-    "it is wrong more often than that.",
+    right="A context seen once knows one follower. Witten–Bell gives it a half, and on top its share in the "
+    "shorter context; on unseen text it comes less often than that.",
     mistakes={
         "A": "a context never seen does no harm by itself: the model falls back on the shorter ones.",
         "C": "the counts come from the training text, which is the same for every context length.",
@@ -198,7 +198,7 @@ fewer_bits = ValueExercise(
     mistakes={
         "A": "no question was asked. A probable sentence can be false, and a true one improbable.",
         "B": "prediction of one play was tested. What counts as human-like would need a test of its own, with people.",
-        "C": "most of the test text's longer contexts never stood in the training text.",
+        "C": "sentences learned by heart would hardly help here: most longer contexts of the test text are new.",
     },
 )
 

@@ -257,7 +257,7 @@ amputated = ValueExercise(
     answer="D",
     right="Without attention no token hears of another: the best that is left is a table from one token to the next.",
     mistakes={
-        "A": "without positions attention still brings in the other characters. The model below heard of none.",
+        "A": "without positions attention still brings in the other characters. Your classmate's model heard of none.",
         "B": "without the feed-forward network attention still brings in earlier characters, so the context matters.",
         "C": "without residual connections the positions collapse: the prediction hardly depends on any token.",
     },

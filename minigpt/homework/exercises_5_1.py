@@ -204,7 +204,7 @@ greedy_choice = ValueExercise(
     mistakes={
         "A": "greedy takes the best token at each step. The best text may begin with another one.",
         "B": "sampling does draw “the dog barks” most often, but each single draw may be any of the texts.",
-        "D": "temperature changes all probabilities of a step in the same direction; greedy's choice stays the same.",
+        "D": "temperature never changes which word of a step is the likeliest, so greedy's choice stays the same.",
     },
 )
 
