@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import minigpt.homework
 from minigpt.figures import load_quiz
 from minigpt.homework import check
-from minigpt.homework.check import Exercise, Prediction, ValueExercise, for_seed, grade, load_exercise
+from minigpt.homework.check import for_seed, grade, load_exercise
+from minigpt.homework.exercise import Exercise, Prediction, ValueExercise
 
 FOLDER = Path(minigpt.homework.__file__).parent
 PAGES = sorted(path.stem for path in [*FOLDER.glob("exercises_*.py"), *FOLDER.glob("homework_[0-9].py")])

@@ -9,7 +9,8 @@ from pathlib import Path
 from api_reference import escape
 
 from minigpt import homework
-from minigpt.homework.check import ValueExercise, sentence
+from minigpt.homework.check import sentence
+from minigpt.homework.exercise import ValueExercise
 
 PAGE = "book/kill-table"
 

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from ..metrics import bootstrap
-from .check import Result, is_open, run, sentence, unanswered
+from .check import is_open, run, sentence, unanswered
+from .exercise import Result
 from .words import error_line, shown
 
 Examples = list[tuple[tuple, tuple[str, ...]]]  # the arguments of a function, and the texts that are right

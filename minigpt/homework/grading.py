@@ -24,14 +24,15 @@ import torch
 from nbformat import NotebookNode
 
 from .assignment import Question, answers, grade_id, is_answer, is_check, marks, merged, questions, student_id
-from .check import Exercise, Result, error_line, grade, judge, load_exercise, of_homework, seed_of, unanswered
+from .check import error_line, grade, judge, load_exercise, of_homework, seed_of, unanswered
 from .check import given as given_numbers
 from .contest import Contest, rate
+from .exercise import Exercise, Result
 from .sandbox import Lost, Sandbox
 from .worker import decode, encode
 
 FOLDER = Path(__file__).parent
-JUDGES = ("check.py", "contest.py", "words.py", "passages.toml")  # besides the files of the homework itself
+JUDGES = ("check.py", "exercise.py", "contest.py", "words.py", "passages.toml")  # besides its own files
 LARGEST_FILE = 20_000_000  # bytes
 
 

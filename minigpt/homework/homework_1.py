@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from .check import Exercise, Prediction
+from .exercise import Exercise, Prediction
 from .homework_1_leak import leaks
 from .homework_1_race import honest_race
 from .homework_1_table import table

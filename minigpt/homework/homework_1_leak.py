@@ -5,7 +5,7 @@ from functools import cache
 
 import torch
 
-from .check import Prediction
+from .exercise import Prediction
 from .homework_1_race import bits, mean_bits
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz "  # 26 letters and the space, as in Shannon's experiments

@@ -5,7 +5,7 @@ from collections import Counter
 
 import torch
 
-from .check import MOST_DRAWS, STUCK, Exercise
+from .exercise import MOST_DRAWS, STUCK, Exercise
 
 # ---- 1.4: an honest race -------------------------------------------------------------------------
 

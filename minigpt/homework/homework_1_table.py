@@ -4,7 +4,7 @@ from collections import Counter
 
 import torch
 
-from .check import Exercise
+from .exercise import Exercise
 
 # ---- 1.3: Kneser–Ney, of any order -----------------------------------------------------------------
 

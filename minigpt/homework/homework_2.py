@@ -5,7 +5,7 @@ Each mistake is a wrong function; its docstring is what a learner reads who wrot
 
 import torch
 
-from .check import Exercise, Prediction
+from .exercise import Exercise, Prediction
 from .homework_2_audit import collator
 from .homework_2_orders import views
 from .homework_2_writing import any_order

@@ -4,7 +4,7 @@ import torch
 
 from minigpt.data import IGNORE
 
-from .check import Exercise
+from .exercise import Exercise
 
 # ---- 2.5: audit a batch ------------------------------------------------------------------------------
 

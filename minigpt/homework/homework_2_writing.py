@@ -2,7 +2,7 @@
 
 import torch
 
-from .check import Exercise
+from .exercise import Exercise
 
 # ---- 2.4: any order, one distribution ----------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import torch
 
-from .check import Exercise
+from .exercise import Exercise
 from .homework_3_resume import resume
 from .homework_3_symptoms import symptoms
 from .homework_3_trip import trip

@@ -6,7 +6,7 @@ The model is a table `w` (V, V): row x holds the scores (logits) of the tokens t
 import torch
 import torch.nn.functional as F
 
-from .check import Exercise
+from .exercise import Exercise
 
 BATCH, LR = 2, 0.1
 

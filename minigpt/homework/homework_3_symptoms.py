@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import torch
 
-from .check import Prediction
+from .exercise import Prediction
 
 NOT_SHIFTED, BY_TWO, NO_ZERO_GRAD, NOT_DIVIDED, LATE_CLIP, ONE_BATCH, SCHEDULE = BUGS = range(1, 8)
 STEPS, KILLED, N, V = 40, 20, 4, 8  # updates, of them before the kill, batches of an update, tokens

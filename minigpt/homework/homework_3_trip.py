@@ -8,7 +8,7 @@ import torch
 
 from minigpt.tokenizer import PRETOKEN
 
-from .check import Exercise
+from .exercise import Exercise
 
 # ---- 3.2: there and back -----------------------------------------------------------------------------
 

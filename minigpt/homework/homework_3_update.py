@@ -6,7 +6,7 @@ The model is a table `w` (V, V): row x holds the scores (logits) of the tokens t
 import torch
 import torch.nn.functional as F
 
-from .check import Exercise
+from .exercise import Exercise
 
 # ---- 3.3: one update from many batches ---------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from .check import Exercise, Prediction
+from .exercise import Exercise, Prediction
 from .homework_4_block import pre_norm_block, who
 
 INF = math.inf

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .check import Exercise
+from .exercise import Exercise
 
 # ---- 4.4: a pre-norm block ---------------------------------------------------------------------------
 

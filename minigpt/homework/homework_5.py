@@ -5,7 +5,7 @@ Each mistake is a wrong function; its docstring is what a learner reads who wrot
 
 import torch
 
-from .check import Exercise, Prediction
+from .exercise import Exercise, Prediction
 from .homework_5_batch import batch
 from .homework_5_port import port
 from .homework_5_search import searching

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .check import MOST_DRAWS, STUCK, Exercise
+from .exercise import MOST_DRAWS, STUCK, Exercise
 
 PAD = 0
 

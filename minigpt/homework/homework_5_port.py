@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from .check import Exercise
+from .exercise import Exercise
 from .homework_5_batch import Weights
 
 # ---- 5.5: port a state dict --------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import itertools
 
 import torch
 
-from .check import MOST_DRAWS, STUCK, Exercise
+from .exercise import MOST_DRAWS, STUCK, Exercise
 
 # ---- 5.4: beam search --------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import re
 
 import torch
 
-from .check import Exercise, Prediction
+from .exercise import Exercise, Prediction
 from .homework_6_contest import beat_the_rule
 from .homework_6_examples import example_row
 from .homework_6_metrics import two_rulers

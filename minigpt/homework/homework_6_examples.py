@@ -2,7 +2,7 @@
 
 import torch
 
-from .check import Exercise
+from .exercise import Exercise
 
 PAD, ASK, END, IGNORE = 0, 1, 2, -100
 

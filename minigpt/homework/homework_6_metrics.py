@@ -6,7 +6,7 @@ from collections import Counter
 
 import torch
 
-from .check import MOST_DRAWS, STUCK, Exercise
+from .exercise import MOST_DRAWS, STUCK, Exercise
 
 
 def words(text, language):
