@@ -165,7 +165,7 @@ def models_table() -> str:
         log = config.with_name("log.jsonl")
         model, _ = load_checkpoint(log.parent)
         told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-        best = min(line["val_loss"] for line in told if "val_loss" in line)
+        loss = [line["val_loss"] for line in told if "val_loss" in line][-1]  # of these weights: the last look
         size = sum(file.stat().st_size for file in log.parent.glob("model*.safetensors"))
         speed = told[-1]["tokens_per_second"]
         command = ["make", "-n", f"model-{log.parent.name}"]  # says what it would run, and runs nothing
@@ -173,7 +173,7 @@ def models_table() -> str:
         learned = re.search(r"-m minigpt (?:train|finetune) (.+?) -", said)[1].split()[-1]
         lines.append(
             f"| {log.parent.name} | {type(model).__name__} | {learned} | {model.num_parameters():,} | "
-            f"{told[-1]['step']:,} | {speed:,} | {best:.3f} | {size / 1e6:.1f} MB |"
+            f"{told[-1]['step']:,} | {speed:,} | {loss:.3f} | {size / 1e6:.1f} MB |"
         )
     return "\n".join(lines)
 
