@@ -7,7 +7,7 @@ import pytest
 import torch
 from judging import judge
 
-from minigpt.homework import exercises_1_1 as ours
+from minigpt.homework.exercises import page_1_1 as ours
 from minigpt.ngram import NGram
 
 

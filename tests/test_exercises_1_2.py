@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from judging import judge, sentence
 
-from minigpt.homework import exercises_1_2 as page
 from minigpt.homework.check import grade, load_exercise
+from minigpt.homework.exercises import page_1_2 as page
 
 
 def by_polyfit(x, y):

@@ -11,7 +11,7 @@ import torch
 from judging import judge, sentence
 
 from minigpt.generate import next_token_probs
-from minigpt.homework import exercises_2_1 as ours
+from minigpt.homework.exercises import page_2_1 as ours
 
 # ---- 2.1.1 ---------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from judging import judge, sentence
 
 from minigpt.config import GPTConfig
 from minigpt.data import IGNORE
-from minigpt.homework import exercises_2_3 as ours
+from minigpt.homework.exercises import page_2_3 as ours
 from minigpt.masking import mask_tokens
 from minigpt.model import XLNet
 

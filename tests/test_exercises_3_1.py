@@ -9,7 +9,7 @@ import torch
 from judging import judge, sentence
 
 from minigpt.config import GPTConfig
-from minigpt.homework import exercises_3_1 as ours
+from minigpt.homework.exercises import page_3_1 as ours
 from minigpt.model import GPT
 
 

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from judging import judge, sentence
 
 from minigpt.data import TokenDataset
-from minigpt.homework import exercises_3_2 as ours
 from minigpt.homework.check import grade, load_exercise
+from minigpt.homework.exercises import page_3_2 as ours
 from minigpt.objectives import IGNORE, clm_loss
 
 # ---- 3.2.2 ---------------------------------------------------------------------------------------

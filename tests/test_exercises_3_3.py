@@ -10,8 +10,8 @@ from judging import judge, sentence
 from rouge_score.rouge_scorer import RougeScorer
 
 from minigpt.chat import CHAT_TOKENS, ask, encode_chat
-from minigpt.homework import exercises_3_3 as ours
 from minigpt.homework.check import grade, load_exercise
+from minigpt.homework.exercises import page_3_3 as ours
 from minigpt.tokenizer import CharTokenizer
 
 # ---- 3.3.2 ---------------------------------------------------------------------------------------

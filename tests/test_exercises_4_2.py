@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from judging import judge, sentence
 
 from minigpt.config import GPTConfig
-from minigpt.homework import exercises_4_2 as ours
 from minigpt.homework.check import grade, load_exercise
+from minigpt.homework.exercises import page_4_2 as ours
 from minigpt.model import MLP
 
 

@@ -6,7 +6,7 @@ from judging import judge
 
 from minigpt.generate import next_token_probs
 from minigpt.homework.check import load_exercise
-from minigpt.homework.exercises_5_1 import EXERCISES
+from minigpt.homework.exercises.page_5_1 import EXERCISES
 
 
 def by_the_package(logits, temperature, top_p):

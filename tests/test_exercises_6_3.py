@@ -14,8 +14,8 @@ from judging import judge, sentence
 
 from minigpt import metrics
 from minigpt.answers import best_span
-from minigpt.homework import exercises_6_3
 from minigpt.homework.check import grade, load_exercise
+from minigpt.homework.exercises import page_6_3
 
 
 def as_in_squad(said, right):  # after the functions of SQuAD's evaluate-v1.1.py
@@ -90,7 +90,7 @@ def test_6_3_1_is_what_its_words_say():
     said, right = "The Bay of Bengal and the Bay of Biscay", "the Bay of Bengal"
     exercise = load_exercise("6.3.1")
     assert metrics.f1(hypothesis=said, reference=right) == pytest.approx(exercise.answer)
-    on_sets, articles = exercises_6_3.on_sets(said, right)[2], exercises_6_3.articles_kept(said, right)[2]
+    on_sets, articles = page_6_3.on_sets(said, right)[2], page_6_3.articles_kept(said, right)[2]
     assert {round(float(on_sets), 6), round(float(articles), 6)} <= {round(value, 6) for value in exercise.mistakes}
     for value in (0.6, 3 / 5):
         assert grade(exercise, value).status == "right"

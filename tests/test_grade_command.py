@@ -56,8 +56,9 @@ def test_a_grade_is_kept_as_long_as_what_it_depends_on_is_the_same(folder, tmp_p
         return read_submission(folder / "alice.ipynb", folder, SOURCE).digest
 
     first = digest()
-    for name, same in (("homework_5.py", True), ("report.py", True), ("homework_4.py", False),
-                       ("homework_4_block.py", False), ("check.py", False), ("words.py", False)):  # fmt: skip
+    for name, same in (("assignments/homework_5.py", True), ("report.py", True), ("assignments/homework_4.py", False),
+                       ("assignments/homework_4_block.py", False), ("check.py", False),
+                       ("words.py", False)):  # fmt: skip
         old = homework.joinpath(name).read_bytes()
         homework.joinpath(name).write_bytes(old + b"\n# changed\n")
         assert (digest() == first) == same, name

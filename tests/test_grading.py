@@ -120,8 +120,8 @@ CHEATS = {  # what stands in the answer to 4.2, and what the report says of it
     "patches allclose": ("torch.allclose = torch.equal = lambda *a, **k: True\n" + HEAD + "return v", "shape"),
     "equals all": ("class All(torch.Tensor):\n    def __eq__(self, other): return True\n"
                    + HEAD + "return torch.zeros(1).as_subclass(All)", "shape"),
-    "imports": ("from minigpt.homework.homework_4 import causal_attention", "ModuleNotFoundError"),
-    "opens": (f"exec(open({str(ROOT / 'minigpt/homework/homework_4.py')!r}).read())", "Error"),
+    "imports": ("from minigpt.homework.assignments.homework_4 import causal_attention", "ModuleNotFoundError"),
+    "opens": (f"exec(open({str(ROOT / 'minigpt/homework/assignments/homework_4.py')!r}).read())", "Error"),
     "opens the source": (f"import json\njson.load(open({str(ROOT / 'chapters/homework/hw4.ipynb')!r}))", "Error"),
     "exits": (HEAD + "import sys; sys.exit(0)", "SystemExit"),
     "exits at once": ("import os\nos._exit(0)", "ended the whole process (exit status 0)"),

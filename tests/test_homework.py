@@ -18,13 +18,14 @@ from minigpt.homework.check import for_seed, grade, load_exercise
 from minigpt.homework.exercise import Exercise, Prediction, ValueExercise
 
 FOLDER = Path(minigpt.homework.__file__).parent
-PAGES = sorted(path.stem for path in [*FOLDER.glob("exercises_*.py"), *FOLDER.glob("homework_[0-9].py")])
+FILES = [*FOLDER.glob("exercises/page_*.py"), *FOLDER.glob("assignments/homework_[0-9].py")]
+PAGES = sorted(f"{path.parent.name}.{path.stem}" for path in FILES)
 MODULES = [importlib.import_module(f"minigpt.homework.{page}") for page in PAGES]
 EXERCISES = [e for module in MODULES for e in module.EXERCISES]
 TO_WRITE = [e for e in EXERCISES if isinstance(e, Exercise)]
 TO_PREDICT = [e for e in EXERCISES if isinstance(e, ValueExercise)]
 DRAWN = [e for e in EXERCISES if isinstance(e, Prediction)]
-OF_PAGES = [e for module in MODULES if "exercises_" in module.__name__ for e in module.EXERCISES]
+OF_PAGES = [e for module in MODULES if ".exercises." in module.__name__ for e in module.EXERCISES]
 SEEDS = range(5)
 
 

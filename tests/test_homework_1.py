@@ -11,11 +11,11 @@ from judging import MANY, every_right_way, judge, sentence
 
 from minigpt.evaluate import bits_per_byte
 from minigpt.homework import given
+from minigpt.homework.assignments.homework_1 import in_nats, logarithm_of_softmax, measure, three, three_rulers
+from minigpt.homework.assignments.homework_1_leak import ALPHABET, DUCKLING, curves, honest_for_counted, leaks
+from minigpt.homework.assignments.homework_1_race import race
+from minigpt.homework.assignments.homework_1_table import kneser_ney
 from minigpt.homework.check import grade, load_exercise, seed_of
-from minigpt.homework.homework_1 import in_nats, logarithm_of_softmax, measure, three, three_rulers
-from minigpt.homework.homework_1_leak import ALPHABET, DUCKLING, curves, honest_for_counted, leaks
-from minigpt.homework.homework_1_race import race
-from minigpt.homework.homework_1_table import kneser_ney
 from minigpt.ngram import NGram
 
 # ---- 1.1: three rulers ---------------------------------------------------------------------------

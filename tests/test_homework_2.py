@@ -18,11 +18,11 @@ from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFas
 from minigpt.config import GPTConfig
 from minigpt.data import IGNORE
 from minigpt.homework.assignment import grade_id, solution_copy, student_copy
+from minigpt.homework.assignments.homework_2 import guesses_know, no_such_city, nonsense, sees_cases
+from minigpt.homework.assignments.homework_2_audit import batches, fault
+from minigpt.homework.assignments.homework_2_orders import mean_view, nothing_by_nothing
+from minigpt.homework.assignments.homework_2_writing import write
 from minigpt.homework.check import NotYet, grade, load_exercise
-from minigpt.homework.homework_2 import guesses_know, no_such_city, nonsense, sees_cases
-from minigpt.homework.homework_2_audit import batches, fault
-from minigpt.homework.homework_2_orders import mean_view, nothing_by_nothing
-from minigpt.homework.homework_2_writing import write
 from minigpt.masking import mask_tokens, permute_order
 from minigpt.model import XLNet
 from minigpt.objectives import cross_entropy

@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from judging import judge
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from minigpt.homework import homework_3_symptoms as symptoms
+from minigpt.homework.assignments import homework_3_symptoms as symptoms
+from minigpt.homework.assignments.homework_3 import learn, learn_merges
+from minigpt.homework.assignments.homework_3_resume import killed_and_resumed
+from minigpt.homework.assignments.homework_3_trip import learn_ids, round_trip, vocabulary
+from minigpt.homework.assignments.homework_3_update import train
 from minigpt.homework.check import given, grade, load_exercise
-from minigpt.homework.homework_3 import learn, learn_merges
-from minigpt.homework.homework_3_resume import killed_and_resumed
-from minigpt.homework.homework_3_trip import learn_ids, round_trip, vocabulary
-from minigpt.homework.homework_3_update import train
 from minigpt.tokenizer import PRETOKEN, BPETokenizer, bytes_to_unicode
 
 SOURCE = nbformat.read(Path(__file__).parents[1] / "chapters" / "homework" / "hw3.ipynb", as_version=4)

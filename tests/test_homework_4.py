@@ -12,8 +12,8 @@ from torch import nn
 from minigpt.config import GPTConfig
 from minigpt.homework import check, given, tally
 from minigpt.homework import check as check_function
+from minigpt.homework.assignments.homework_4 import count, masked_with_a_finite_number, parameters, unscaled
 from minigpt.homework.check import FOUND, NotYet, grade, load_exercise, seed_of
-from minigpt.homework.homework_4 import count, masked_with_a_finite_number, parameters, unscaled
 from minigpt.model import GPT
 
 

@@ -18,11 +18,18 @@ from torch import nn
 
 from minigpt.config import GPTConfig
 from minigpt.homework.assignment import grade_id, is_check, solution_copy
+from minigpt.homework.assignments.homework_5 import (
+    call,
+    exactly_k,
+    next_probs,
+    numbers_of_a_call,
+    padded_call,
+    pipeline_cases,
+)
+from minigpt.homework.assignments.homework_5_batch import batch_cases, continue_batch, continued, end_left_out, scores
+from minigpt.homework.assignments.homework_5_port import gelu_by_tanh, output_not_turned, port_cases, ported_logits
+from minigpt.homework.assignments.homework_5_search import all_texts, beam_search, search_cases
 from minigpt.homework.check import grade, load_exercise
-from minigpt.homework.homework_5 import call, exactly_k, next_probs, numbers_of_a_call, padded_call, pipeline_cases
-from minigpt.homework.homework_5_batch import batch_cases, continue_batch, continued, end_left_out, scores
-from minigpt.homework.homework_5_port import gelu_by_tanh, output_not_turned, port_cases, ported_logits
-from minigpt.homework.homework_5_search import all_texts, beam_search, search_cases
 from minigpt.model import GPT
 
 SOURCE = nbformat.read(Path(__file__).parents[1] / "chapters" / "homework" / "hw5.ipynb", as_version=4)

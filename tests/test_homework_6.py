@@ -20,12 +20,19 @@ from judging import MANY, judge, sentence
 from minigpt.chat import encode_chat
 from minigpt.homework import check, given
 from minigpt.homework.assignment import grade_id, solution_copy
+from minigpt.homework.assignments.homework_6 import families, may_say
+from minigpt.homework.assignments.homework_6_contest import (
+    YEAR,
+    beat_the_rule,
+    f1_of,
+    moved,
+    nearest_sentence,
+    passages,
+)
+from minigpt.homework.assignments.homework_6_examples import example, row_cut_off
+from minigpt.homework.assignments.homework_6_metrics import mean_of_sentences, rulers
 from minigpt.homework.check import NotYet, grade, load_exercise
 from minigpt.homework.contest import rate
-from minigpt.homework.homework_6 import families, may_say
-from minigpt.homework.homework_6_contest import YEAR, beat_the_rule, f1_of, moved, nearest_sentence, passages
-from minigpt.homework.homework_6_examples import example, row_cut_off
-from minigpt.homework.homework_6_metrics import mean_of_sentences, rulers
 from minigpt.homework.worker import decode, encode
 from minigpt.metrics import bleu, bootstrap
 

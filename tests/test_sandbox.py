@@ -205,10 +205,11 @@ def test_nothing_of_the_graders_is_in_sight(box, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("4.2")
     homework = sandbox_module.PACKAGE / "homework"
-    for place in (secret, homework / "homework_4.py", homework / "grading.py", "/etc/passwd", "/root/.bashrc"):
+    solutions = homework / "assignments" / "homework_4.py"
+    for place in (secret, solutions, homework / "grading.py", "/etc/passwd", "/root/.bashrc"):
         assert looked(box, f"tried(open, {str(place)!r})").startswith("refused: ")
-    for module in ("minigpt.homework.homework_4", "minigpt.homework.exercises_4_1", "minigpt.homework.grading"):
-        assert looked(box, f"tried(__import__, {module!r})") == "refused: ModuleNotFoundError"
+    for module in ("assignments.homework_4", "exercises.page_4_1", "grading"):
+        assert looked(box, f"tried(__import__, {'minigpt.homework.' + module!r})") == "refused: ModuleNotFoundError"
     assert looked(box, "tried(__import__, 'minigpt.config')").startswith("<module 'minigpt'")
     for place in ("/x", "/tmp/x", str(tmp_path / "x"), str(homework / "x"), sys.prefix + "/x"):
         assert looked(box, f"tried(open, {place!r}, 'w')").startswith("refused: ")
@@ -261,7 +262,8 @@ def test_a_book_among_the_packages_is_hidden_and_what_is_mounted_there_cannot_be
     try:
         with Sandbox(LIMITS, preload=()) as box:
             assert looked(box, f"tried(lambda: sorted(os.listdir({str(packages)!r})))") == "['a disk', 'book']"
-            for name in ("homework/solutions/hw4.ipynb", "minigpt/homework/homework_4.py", "minigpt/config.py"):
+            solved = ("homework/solutions/hw4.ipynb", "minigpt/homework/assignments/homework_4.py")
+            for name in (*solved, "minigpt/config.py"):
                 assert looked(box, f"tried(open, {str(book / name)!r})") == "refused: FileNotFoundError"
             assert looked(box, "tried(lambda: __import__('needed').x)") == "3"  # packages inside it are still there
             for place in (disk, book, packages):

@@ -18,8 +18,8 @@ PAGE = "book/kill-table"
 def modules() -> list:
     """The modules that hold exercises, homework first, then pages, by number."""
     folder = Path(homework.__file__).parent
-    found = [*sorted(folder.glob("homework_[0-9].py")), *sorted(folder.glob("exercises_*.py"))]
-    return [importlib.import_module(f"minigpt.homework.{path.stem}") for path in found]
+    found = [*sorted(folder.glob("assignments/homework_[0-9].py")), *sorted(folder.glob("exercises/page_*.py"))]
+    return [importlib.import_module(f"minigpt.homework.{path.parent.name}.{path.stem}") for path in found]
 
 
 def rows(exercise) -> list[tuple[str, str]]:

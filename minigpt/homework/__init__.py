@@ -1,4 +1,4 @@
-"""Exercises, homework and quizzes: check() judges an answer; the exercises are data, one file a page or homework."""
+"""Exercises, homework and quizzes: check() judges an answer; the exercises are data, in exercises/ and assignments/."""
 
 from .check import check, given, tally
 

@@ -3,11 +3,11 @@
     check("4.1.2", my_attention)               an exercise of page 4.1
     check("4.2", causal_attention, STUDENT)    the second exercise of homework 4
 
-The exercises of page 4.1 are data, in exercises_4_1.py, those of homework 4 in homework_4.py. An answer that is a
-function is run on inputs drawn from a seed and compared with a reference; an answer that is a value is compared with
-the right one. Each exercise also lists known mistakes, so that a wrong answer can be called by its name. grade() is
-pure: an exercise, an answer and a seed give a Result. judge() is the half of it that needs no answer's code, only what
-came out: the grader calls it on what another process has computed. check() prints.
+The exercises of page 4.1 are data, in exercises/page_4_1.py, those of homework 4 in assignments/homework_4.py. An
+answer that is a function is run on inputs drawn from a seed and compared with a reference; an answer that is a value
+is compared with the right one. Each exercise also lists known mistakes, so that a wrong answer can be called by its
+name. grade() is pure: an exercise, an answer and a seed give a Result. judge() is the half of it that needs no
+answer's code, only what came out: the grader calls it on what another process has computed. check() prints.
 """
 
 import copy
@@ -40,12 +40,13 @@ def load_exercise(exercise_id: str) -> Exercise | ValueExercise | Prediction:
     """The exercise called "4.1.2" of page 4.1, "4.2" of homework 4 or "0.2" of the tool kit. ValueError if none is."""
     exercise_id = str(exercise_id)
     page = exercise_id.rpartition(".")[0]
-    name = f"{'homework' if of_homework(exercise_id) else 'exercises'}_{page.replace('.', '_')}"
-    if not re.fullmatch(r"\d+(\.\d+)?", page) or not Path(__file__).with_name(f"{name}.py").exists():
+    folder, kind = ("assignments", "homework") if of_homework(exercise_id) else ("exercises", "page")
+    file = Path(__file__).parent / folder / f"{kind}_{page.replace('.', '_')}.py"
+    if not re.fullmatch(r"\d+(\.\d+)?", page) or not file.exists():
         raise ValueError(f"there is no exercise {exercise_id!r}: ids look like '4.1.2', page and number.")
-    found = {e.id: e for e in importlib.import_module(f"minigpt.homework.{name}").EXERCISES}
+    found = {e.id: e for e in importlib.import_module(f"minigpt.homework.{folder}.{file.stem}").EXERCISES}
     if exercise_id not in found:
-        raise ValueError(f"there is no exercise {exercise_id!r}: {name.replace('_', ' ')} has {', '.join(found)}.")
+        raise ValueError(f"there is no exercise {exercise_id!r}: {kind} {page} has {', '.join(found)}.")
     return found[exercise_id]
 
 

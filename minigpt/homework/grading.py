@@ -32,7 +32,7 @@ from .sandbox import Lost, Sandbox
 from .worker import decode, encode
 
 FOLDER = Path(__file__).parent
-JUDGES = ("check.py", "exercise.py", "contest.py", "words.py", "passages.toml")  # besides its own files
+JUDGES = ("check.py", "exercise.py", "contest.py", "words.py", "assignments/passages.toml")  # besides its own files
 LARGEST_FILE = 20_000_000  # bytes
 
 
@@ -87,7 +87,8 @@ def can_be_read(path: Path) -> bool:
 
 def key_of(source: NotebookNode) -> bytes:
     """What a grade depends on besides the submission: the assignment, and the code that judges."""
-    files = [*sorted(FOLDER.glob(f"homework_{homework_number(source)}*.py")), *(FOLDER / name for name in JUDGES)]
+    exercises = sorted(FOLDER.glob(f"assignments/homework_{homework_number(source)}*.py"))
+    files = [*exercises, *(FOLDER / name for name in JUDGES)]
     return nbformat.writes(source).encode() + b"".join(path.read_bytes() for path in files)
 
 
