@@ -16,7 +16,7 @@ WIDEST = 76  # a longer signature has a line for each parameter
 ORDER = """config tokenizer corpora texts synthetic tasks data shards prepare attention model objectives masking optim
 quantize checkpoint train resume device generate decoding evaluate metrics lora chat ngram hf llama plots""".split()
 # The command line explains itself; exercises are data.
-LEFT_OUT = re.compile(r"__main__|commands\.|homework\.(exercises|homework)_|bench|doctor")
+LEFT_OUT = re.compile(r"__main__|commands\.|homework\.(exercises|assignments)\.|bench|doctor")
 
 
 def modules() -> dict[str, ast.Module]:
