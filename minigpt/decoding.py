@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import wraps
 
 import torch
 from torch import Tensor
 
+from .evaluate import evaluating
 from .generate import check_prompt, next_scores, next_token_probs, penalize_repetition
 from .model import GPT
 
@@ -26,21 +26,6 @@ def check_room(model: GPT, prompt: int, new: int) -> None:
             f"{prompt} tokens and {new} new ones do not fit into a context of {model.config.block_size}: ask for at "
             f"most {max(0, model.config.block_size - prompt)} new tokens, or shorten the prompt"
         )
-
-
-def evaluating(decode):
-    """decode(model, …) with the model in evaluation mode, which is afterwards in the mode that it was in."""
-
-    @wraps(decode)
-    def run(model: GPT, *args, **options):
-        was_training = model.training
-        model.eval()
-        try:
-            return decode(model, *args, **options)
-        finally:
-            model.train(was_training)
-
-    return run
 
 
 @evaluating

@@ -1,6 +1,7 @@
 """Evaluation: how well a model predicts text it has not seen."""
 
 import math
+from functools import wraps
 from itertools import islice
 
 import torch
@@ -10,6 +11,22 @@ from .device import Group
 from .objectives import IGNORE, clm_loss
 
 
+def evaluating(use):
+    """use(model, …) with the model in evaluation mode, which is afterwards in the mode that it was in."""
+
+    @wraps(use)
+    def run(model: nn.Module, *args, **options):
+        was_training = model.training
+        model.eval()
+        try:
+            return use(model, *args, **options)
+        finally:
+            model.train(was_training)
+
+    return run
+
+
+@evaluating
 @torch.no_grad()
 def evaluate_loss(
     model: nn.Module, data, loss_fn=clm_loss, batch_size: int = 64, *, group: Group = Group()
@@ -20,14 +37,11 @@ def evaluate_loss(
     share the batches out, and each returns the mean over all of them.
     """
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
     total, scored = 0.0, 0
     for batch in islice(data.batches(batch_size), group.rank, None, group.size):
         n = int((batch[-1] != IGNORE).sum())
         total += float(loss_fn(model, tuple(t.to(device) for t in batch))) * n
         scored += n
-    model.train(was_training)
     if group.size > 1:
         total, scored = group.sum(torch.tensor([total, scored], dtype=torch.float64, device=device)).tolist()
     if scored == 0:
