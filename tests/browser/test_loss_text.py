@@ -65,7 +65,9 @@ def test_the_dearest_tokens_and_the_pointer(shown, figure):
     assert f"cost {bits[5]:.2f} bits" in shown.locator(".words").inner_text()
     assert "now" in shown.locator(".token").nth(5).get_attribute("class")
     shown.get_by_text("Every token as a table").click()
-    assert shown.locator("details tbody tr").count() == len(IDS)
+    rows = shown.locator("details tbody tr")
+    rows.nth(len(IDS) - 1).wait_for()  # the table is filled when it opens
+    assert rows.count() == len(IDS)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
