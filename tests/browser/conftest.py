@@ -17,6 +17,9 @@ FLAGS = [
     "--no-first-run",
 ]  # fmt: skip
 
+# Two frames on: by then a figure that asks for its own width (ResizeObserver) has been told it, and is drawn.
+DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+
 
 @pytest.fixture(scope="session")
 def browser():
@@ -96,6 +99,7 @@ def visit(browser):
         if options.get("java_script_enabled", True):
             page.wait_for_function("!document.querySelector('.minigpt-figure:not(.is-live)')")
             page.evaluate("window.MathJax?.startup?.promise?.then(() => null)")
+            page.evaluate(DRAWN)
         return page
 
     yield visit
