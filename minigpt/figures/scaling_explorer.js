@@ -121,9 +121,9 @@ function render({ model, el }) {
       const [size, loss] = [law.size.line[stop], law.bits.line[stop]];
       return `${budget} nothing was run. If the lines went on: ${count(size[0])} weights (${within(size, count)}), ${print(loss[0], 2, true)} bits per byte.${tail}`;
     }
-    const largest = own.reduce((a, b) => (b[1] > a[1] ? b : a));
+    const largest = Math.max(...own.map((run) => run[1])), needs = own.filter((run) => run[1] === largest).map((run) => run[3]);
     return `${budget}, ${own.length} runs: the valley is lowest at ${count(valleys[stop][0])} weights (${within(valleys[stop], count)}) with ` +
-      `${print(valleys[stop][3], 2, true)} bits per byte; the largest model, ${count(largest[1])}, needs ${print(largest[3], 2, true)}.${tail}`;
+      `${print(valleys[stop][3], 2, true)} bits per byte; the largest model, ${count(largest)}, needs ${print(needs.reduce((a, b) => a + b) / needs.length, 2, true)}.${tail}`;
   }
 
   function draw() {

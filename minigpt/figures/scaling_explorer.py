@@ -127,11 +127,12 @@ class ScalingExplorer(Figure):
         if self.stop < len(self.valleys):
             best, least, most, bits, *_ = self.valleys[self.stop]
             own = [run for run in self.runs if run[0] == self.stop]
-            largest = max(own, key=lambda run: run[1])
+            largest = max(run[1] for run in own)
+            needs = [run[3] for run in own if run[1] == largest]
             said = (
                 f"{with_budget}, {len(own)} runs: the valley is lowest at {count(best)} weights (90 %: {count(least)} "
-                f"to {count(most)}) with {bits:.2f} bits per byte; the largest model, {count(largest[1])}, needs "
-                f"{largest[3]:.2f}."
+                f"to {count(most)}) with {bits:.2f} bits per byte; the largest model, {count(largest)}, needs "
+                f"{sum(needs) / len(needs):.2f}."
             )
         else:
             size, least, most = self.law()["size"]["line"][self.stop]

@@ -13,10 +13,10 @@ turns_up = ValueExercise(
     "1.1.1",
     "Why longer contexts hurt",
     answer="B",
-    right="A context seen once knows one follower. Witten–Bell gives it a half, and on top its share in the "
-    "shorter context; on unseen text it comes less often than that.",
+    right="A context seen once knows one follower. Witten–Bell gives it a half, and on top half of its "
+    "share in the shorter context; on unseen text it comes less often than that.",
     mistakes={
-        "A": "a context never seen does no harm by itself: the model falls back on the shorter ones.",
+        "A": "a context never seen does no harm by itself: there the model is the one with six characters.",
         "C": "the counts come from the training text, which is the same for every context length.",
         "D": "the distribution sums to 1 at every length; the page checks it.",
     },

@@ -233,7 +233,8 @@ covered = ValueExercise(
     answer="C",
     right="Inside the measured range the line was tested. Outside it is a guess, and an interval does not know it.",
     mistakes={
-        "A": "two laws with different floors fit these five points equally well, and part company right after them.",
+        "A": "nothing was run there. A line that bends beyond the fifth budget fits these five points as well, and the "
+        "interval does not know it.",
         "B": "the interval covers noise of the runs. That the curve may bend is in no bootstrap.",
         "D": "bits per byte are what was measured. Nobody has tested answers.",
     },
