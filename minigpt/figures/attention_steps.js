@@ -35,7 +35,7 @@ function explain({ tokens, q, k, causal, scaled, step }, { scores, weights, outp
     `${quote(t)} asks with its query ${vector(q[t])}. Every token, ${quote(t)} too, offers a key.`,
     `${quote(t)} with ${quote(s)}: ${products} = ${print(scores[t][s])}. Where both numbers have the same sign, the score grows.`,
     scaled
-      ? `Every score is divided by ${root}, so that longer vectors do not make the softmax sharper.`
+      ? `Every dot product is divided by ${root}, so that longer vectors do not make the softmax sharper.`
       : "Scaling is switched off: the scores go on as they are, and the softmax gets sharper.",
     !causal ? `No mask: ${quote(t)} may look at every token.`
       : later.length ? `${quote(t)} may look at itself and at what came before. ${list(later.map(quote))} ${later.length > 1 ? "get" : "gets"} −∞.`

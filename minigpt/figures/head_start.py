@@ -1,6 +1,7 @@
 """What a head start is worth: the same model pre-trained and from nothing, at several numbers of labels."""
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 import traitlets
@@ -116,8 +117,9 @@ class HeadStart(Figure):
             points = " ".join(f"{x:.1f},{y(share):.1f}" for x, share in zip(places, shares, strict=True))
             return f'<polyline points="{points}" fill="none" {style}/>'
 
-        dotted = 'stroke="#777" stroke-dasharray="1 4" stroke-width="2"'
-        marks = [row(rule[self.measure], dotted) for rule in self.rules]
+        styles = {"dotted": 'stroke="#777" stroke-dasharray="1 4" stroke-width="2"', "thin": 'stroke="#777"'}
+        ruled = list(zip(self.rules, styles, strict=False))
+        marks = [row(rule[self.measure], styles[style]) for rule, style in ruled]
         for table, colour, dash in zip(tables, ("#009E73", "#D55E00"), ("none", "6 3"), strict=True):
             marks.append(row(table.mean(1), f'stroke="{colour}" stroke-width="2.5" stroke-dasharray="{dash}"'))
             marks += [
@@ -126,7 +128,8 @@ class HeadStart(Figure):
             ]
         texts = [(x, top + height + 20, f"{n:,}") for x, n in zip(places, self.labels, strict=True)]
         texts += [(left - 20, y(share) + 4, f"{share:.0%}") for share in np.arange(0, most, 0.2)]
-        texts += [((left + width) / 2, top + height + 40, "labels (green: pre-trained; orange, dashed: from nothing)")]
-        marks += [f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="middle">{escaped}</text>' for x, at, escaped in texts]
+        legend = ["green: pre-trained", "orange, dashed: from nothing", *(f"{style}: {r['name']}" for r, style in ruled)]
+        texts += [(width / 2, top + height + 40, "labels"), (width / 2, top + height + 60, "; ".join(legend))]
+        marks += [f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="middle">{escape(said)}</text>' for x, at, said in texts]
         words = f"{self.measure} after {self.steps[-1]} steps against the number of labels"
-        return drawing(marks, width, top + height + 48, words)
+        return drawing(marks, width, top + height + 68, words)

@@ -17,6 +17,7 @@ mixed = ValueExercise(
     answer=0.42,
     right="0.7 · 0.3 for New Francisco and 0.3 · 0.7 for San York: two independent guesses, each of them right.",
     mistakes={
+        42: "as a share, from 0 to 1, please.",
         0.21: "that is New Francisco alone. San York is a mixed pair too.",
         0.5: "that is the share in a fair world, where New York and San Francisco are equally frequent.",
         0.3: "that would be the share of San Francisco. Ask how often the two guesses disagree.",

@@ -245,8 +245,8 @@ intervals = ValueExercise(
     mistakes={
         "A": "0.47 is the larger number on these articles. On others of the same kind, either could be ahead.",
         "B": "no difference shown is not the same as no difference: the intervals leave room for one, either way.",
-        "D": "overlap alone does not settle it. Hard articles are hard for both, so the differences vary less than the"
-        " scores: look at them.",
+        "D": "overlap alone does not settle it. Hard articles are hard for both, so the mean difference is known better"
+        " than two separate intervals suggest: look at the differences.",
     },
 )
 
