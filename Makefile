@@ -24,7 +24,8 @@ book: $(VENV)/installed ## build the book (the first time also: set up .venv) an
 	@$(VENV)/bin/jupyter-book build . -W -n --keep-going -q || { rm -rf _build/.doctrees; exit 1; }
 	@echo; echo "The book is built. Open it in a browser:  file://$(CURDIR)/$(BOOK)"
 
-lab: $(VENV)/installed ## open JupyterLab on lab/, your own copy of the chapters
+lab: $(VENV)/installed ## fetch the core texts, open JupyterLab on lab/, your own copy of the chapters
+	-@$(PY) -m minigpt data fetch
 	$(PY) book/tools/lab.py
 	$(PY) -m jupyterlab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/lab
 
@@ -34,7 +35,7 @@ serve: book ## serve the built book at http://127.0.0.1:8000 (PORT=… for anoth
 data: $(VENV)/installed ## fetch the core texts (27 MB, pinned by hash)
 	$(PY) -m minigpt data fetch
 
-data-all: $(VENV)/installed ## fetch every text the book can use (217 MB)
+data-all: $(VENV)/installed ## fetch every text the book can use (225 MB)
 	$(PY) -m minigpt data fetch --everything
 
 ## For authors

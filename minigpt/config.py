@@ -32,7 +32,7 @@ class GPTConfig:
     activation: str = "gelu"  # "gelu" (GPT-2's), "relu" (2017's), "relu2" (squared) or "swiglu" (Shazeer, 2020)
     n_inner: int = 0  # width inside the feed-forward network; 0: 4 · n_embd
     positions: str = "learned"  # "learned" or "rope" (Su et al., 2021): queries and keys are turned by their place
-    rope_theta: float = 10000.0  # RoPE: the slowest pair of numbers turns by 1/theta radians a token
+    rope_theta: float = 10000.0  # RoPE: the slowest pair of numbers turns by about 1/theta radians a token
     qk_norm: bool = False  # queries and keys brought to the same length before they are compared
     n_segment: int = 0  # kinds of segments an encoder tells apart (BERT: 2, question and passage); 0: none
     n_kv_head: int = 0  # so many heads of keys and values, each shared by several query heads; 0: n_head

@@ -90,7 +90,7 @@ def generate_command(
     """
     model, tokenizer = load_writer(folder, device)
     sampling = dict(temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty)
-    sampling |= {"generator": seeded(seed), "stop": ends(tokenizer, END_OF_TEXT)}
+    sampling |= {"generator": seeded(seed), "stop": ends(tokenizer, IM_END, END_OF_TEXT)}
     pieces = stream(model, tokenizer, prompt, max_new_tokens, **sampling)
     print(prompt + next(pieces, ""), end="", flush=True)  # what is wrong shows at the first piece
     for piece in pieces:

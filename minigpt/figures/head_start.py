@@ -128,8 +128,9 @@ class HeadStart(Figure):
             ]
         texts = [(x, top + height + 20, f"{n:,}") for x, n in zip(places, self.labels, strict=True)]
         texts += [(left - 20, y(share) + 4, f"{share:.0%}") for share in np.arange(0, most, 0.2)]
-        legend = ["green: pre-trained", "orange, dashed: from nothing", *(f"{style}: {r['name']}" for r, style in ruled)]
-        texts += [(width / 2, top + height + 40, "labels"), (width / 2, top + height + 60, "; ".join(legend))]
+        named = "; ".join(f"{style}: {rule['name']}" for rule, style in ruled)
+        texts += [(width / 2, top + height + 40, "labels (green: pre-trained; orange, dashed: from nothing)")]
+        texts += [(width / 2, top + height + 60, named)]
         marks += [f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="middle">{escape(said)}</text>' for x, at, said in texts]
         words = f"{self.measure} after {self.steps[-1]} steps against the number of labels"
         return drawing(marks, width, top + height + 68, words)

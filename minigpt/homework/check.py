@@ -198,7 +198,7 @@ def equal(a: Any, b: Any) -> bool:
     if same_length(a, b):
         return all(equal(x, y) for x, y in zip(a, b, strict=True))
     if kind(a) == kind(b) == "a number" and not (isinstance(a, int) and isinstance(b, int)):
-        return abs(a - b) <= 1e-3 * abs(b) + 1e-9
+        return abs(a - b) <= 5e-3 * abs(b) + 1e-9
     return a == b
 
 

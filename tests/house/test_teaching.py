@@ -64,3 +64,10 @@ def test_every_page_has_a_worksheet_and_its_answers_are_right():
     said("6.1", f"{6 + 7 + 8}", f"{6 + 1 + 1}", f"{(2 + 1 + 3) / 12}")
     said("6.2", "5 of 6, 3 of 5, 1 of 4, 0 of 3", f"{-4.8 / 6:.1f}", f"{-3.6 / 3:.1f}")
     said("6.3", "0.18", f"{6 / 7:.2f}", "0.15")
+
+
+def test_the_concept_test_cannot_be_guessed_by_position():
+    text = (BOOK / "concept-test.md").read_text(encoding="utf-8")
+    key = re.findall(r"^\| \d+ \| ([A-D]) \|", text, re.MULTILINE)
+    assert len(key) == len(furniture.chapter_pages())
+    assert set(key) == set("ABCD") and max(key.count(letter) for letter in "ABCD") < 6
