@@ -56,11 +56,11 @@ models: $(MODELS:%=model-%) ## train the book's models again (about six hours on
 test: lint unit notebooks fresh house browser ## everything that must hold: code, notebooks, book, browser
 	@echo; echo "Everything holds."
 
-test-fast: lint ## the quick part of it, for daily work
+test-fast: lint data ## the quick part of it, for daily work
 	$(PY) -m pytest -q -m "not long" --ignore=tests/browser --ignore=tests/house/test_built.py
 
-test-long: $(VENV)/installed ## the slow part: tests marked long, and the mutants
-	$(PY) -m pytest -q -m long
+test-long: data ## the slow part: tests marked long, and the mutants
+	$(PY) -m pytest -q -m long --ignore=tests/browser --ignore=tests/house
 	$(MAKE) mutants
 
 mutants: $(VENV)/installed ## break minigpt in named ways, one at a time; each must fail a test
@@ -76,7 +76,7 @@ distclean: clean ## … and the virtual environment
 lint: $(VENV)/installed
 	$(PY) -m ruff check .
 
-unit: $(VENV)/installed
+unit: data
 	$(PY) -m pytest -q -m "not long" --ignore=tests/browser --ignore=tests/house
 
 # Page 6.2's pairs are the only text outside the core that a page cannot do without.

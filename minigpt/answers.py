@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .chat import Message, encode_prompt
 from .decoding import generate_batch
+from .evaluate import evaluating
 from .model import GPT, TaskHead
 from .tokenizer import END_OF_TEXT, IM_END
 
@@ -53,6 +54,7 @@ def best_span(start: Tensor, end: Tensor, longest: int = LONGEST) -> tuple[int, 
     return divmod(int(both.masked_fill(~allowed, -1).argmax()), len(end))
 
 
+@evaluating
 @torch.inference_mode()
 def point(model: TaskHead, tokenizer, question: str, context: str, longest: int = LONGEST) -> Span:
     """Let a span head, trained on encode_span()'s rows, answer a question from a passage.
@@ -65,7 +67,7 @@ def point(model: TaskHead, tokenizer, question: str, context: str, longest: int 
     if not passage:
         raise ValueError("there is nothing to point at: give a passage, and a question that leaves room for it")
     ids = torch.tensor([before + passage], device=model.score.weight.device)
-    probs = model.eval()(ids, torch.ones_like(ids, dtype=torch.bool))[0].float().softmax(0)  # (T, 2)
+    probs = model(ids, torch.ones_like(ids, dtype=torch.bool))[0].float().softmax(0)  # (T, 2)
     start, end = probs[len(before) :].cpu().T  # (S,) each
     first, last = best_span(start, end, longest)
     text = tokenizer.decode(passage[first : last + 1]).strip()
@@ -94,11 +96,12 @@ def write(
     return written
 
 
+@evaluating
 @torch.inference_mode()
 def token_chances(model: GPT, prompt: Sequence[int], said: Sequence[int]) -> Tensor:
     """(N,): the probability of each of the N tokens `said`, after the prompt and those said before it."""
     ids = torch.tensor([[*prompt, *said]], device=model.wte.weight.device)
-    logits = model.eval()(ids[:, :-1])[0, len(prompt) - 1 :].float()  # (N, V)
+    logits = model(ids[:, :-1])[0, len(prompt) - 1 :].float()  # (N, V)
     return logits.softmax(-1).gather(1, ids[0, len(prompt) :, None])[:, 0].cpu()
 
 

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from .config import GPTConfig, TrainConfig, from_dict, to_dict
+from .files import sync_folder, write_file, write_whole
 from .lora import add_lora
 from .model import GPT, KINDS, TaskHead
 from .quantize import dequantize
@@ -34,14 +35,6 @@ INT8_WEIGHTS = "model.int8.safetensors"  # what `minigpt shrink` writes in place
 
 class CheckpointError(ValueError):
     """A checkpoint that is missing, damaged or not ours. The message says what to do."""
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
-    with open(path, "wb") as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
 
 
 def to_json(value) -> bytes:
@@ -101,14 +94,13 @@ def save_checkpoint(out, step: int, model: GPT, tokenizer=None, train_config=Non
             shutil.rmtree(old, ignore_errors=True)
             os.replace(folder, old)
         os.replace(partial, folder)
+        sync_folder(out)
         shutil.rmtree(old, ignore_errors=True)
-        write_file(out / "latest.partial", folder.name.encode())
-        os.replace(out / "latest.partial", out / "latest")
+        write_whole(out / "latest", folder.name.encode())
     except (OSError, SafetensorError) as e:
         shutil.rmtree(partial, ignore_errors=True)
         if old.exists() and not folder.exists():
             os.replace(old, folder)
-        (out / "latest.partial").unlink(missing_ok=True)
         kept = f"the last good checkpoint is {_latest(out)}" if _latest(out) else "no earlier checkpoint exists"
         raise OSError(f"could not save {folder} ({e}); {kept}: free some space and start again from there") from e
     return folder

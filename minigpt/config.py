@@ -52,7 +52,7 @@ class GPTConfig:
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1): 0 switches it off")
-        if self.norm_eps <= 0:
+        if not self.norm_eps > 0:
             raise ValueError(f"norm_eps={self.norm_eps} must be above 0: GPT-2 uses 1e-5")
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
@@ -111,7 +111,7 @@ def preset(name: str, **changes) -> GPTConfig:
 class TrainConfig:
     """How a model is trained. One step = one update of the weights, from batch_size · accumulate windows."""
 
-    steps: int = 1000
+    steps: int = 1000  # how many updates in all
     batch_size: int = 32  # windows in one forward pass
     accumulate: int = 1  # forward passes added up before one update
     lr: float = 2e-3  # the highest learning rate; wider models want a lower one
@@ -120,8 +120,8 @@ class TrainConfig:
     decay: float = 0.4  # wsd: the last part of the run, in which lr falls
     final_lr: float = 0.0  # where it ends, as a fraction of lr
     weight_decay: float = 0.1  # on matrices and embeddings, never on biases and norms
-    beta1: float = 0.9
-    beta2: float = 0.95
+    beta1: float = 0.9  # AdamW: how much of the mean gradient so far each step keeps
+    beta2: float = 0.95  # … and of the mean squared gradient
     clip: float = 1.0  # largest allowed norm of the gradient; 0 switches clipping off
     eval_every: int = 100  # steps between two looks at the whole validation set; 0: only at the end
     patience: int = 0  # stop after so many looks without a better validation loss; 0: never
@@ -140,9 +140,9 @@ class TrainConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("warmup", "eval_every", "patience", "sample_every", "save_every", "clip", "weight_decay"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:  # so that NaN is refused too
                 raise ValueError(f"{name} must not be negative; 0 switches it off")
-        if self.lr <= 0:
+        if not self.lr > 0:
             raise ValueError(f"lr={self.lr} must be above 0")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed} must lie between 0 and 2**63 − 1")

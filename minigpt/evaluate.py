@@ -7,8 +7,9 @@ from itertools import islice
 import torch
 from torch import nn
 
+from .data import IGNORE
 from .device import Group
-from .objectives import IGNORE, clm_loss
+from .objectives import clm_loss
 
 
 def evaluating(use):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import safetensors.torch
 
-from .checkpoint import CheckpointError, make_model, read_json, read_tensors, to_json, write_file
+from .checkpoint import CheckpointError, make_model, read_json, read_tensors, to_json
 from .config import GPTConfig
-from .generate import END_OF_TEXT
+from .files import write_whole
 from .model import GPT
-from .tokenizer import load_tokenizer
+from .tokenizer import END_OF_TEXT, load_tokenizer
 
 TRANSPOSED = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 # What GPT-2 fixes and Hugging Face's class lets one change: another value would be another model.
@@ -126,13 +126,13 @@ def export_gpt2(model: GPT, tokenizer, folder) -> Path:
             weights[f"transformer.{name.removesuffix('weight')}bias"] = w.new_zeros(w.size(0))
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: w.detach().cpu().contiguous() for name, w in weights.items()}
-    write_file(folder / "model.safetensors", safetensors.torch.save(weights, metadata={"format": "pt"}))
-    write_file(folder / "config.json", to_json(config))
+    write_whole(folder / "model.safetensors", safetensors.torch.save(weights, metadata={"format": "pt"}))
+    write_whole(folder / "config.json", to_json(config))
     if tokenizer is not None:
         tokenizer.save(folder / "tokenizer.json")
         special = {"eos_token": END_OF_TEXT, "bos_token": END_OF_TEXT} if eos is not None else {}
         kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": c.block_size}
         # Hugging Face would otherwise delete a space before punctuation when decoding: our text comes back as it is.
         kind |= {"clean_up_tokenization_spaces": False, **special}
-        write_file(folder / "tokenizer_config.json", to_json(kind))
+        write_whole(folder / "tokenizer_config.json", to_json(kind))
     return folder

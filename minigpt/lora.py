@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from .files import write_whole
 from .quantize import dequantize
 
 TARGETS = ("c_attn", "c_proj", "c_fc")
@@ -35,8 +36,8 @@ class LowRank(nn.Module):
 def add_lora(model: nn.Module, rank: int = 8, alpha: float = 16.0, targets: tuple[str, ...] = TARGETS) -> None:
     """Freeze `model` and put a LowRank beside every Linear whose name ends with one of `targets`, in place.
 
-    A head that is new (TaskHead's `score`) goes on training whole. Raises ValueError if nothing matches or if the
-    model has a LoRA already.
+    A head that is new (TaskHead's `score`) goes on training whole. Raises ValueError if nothing matches, if a layer
+    shares its weight with the embeddings, or if the model has a LoRA already.
     """
     if rank < 1:
         raise ValueError(f"rank={rank} must be at least 1; 8 is common")
@@ -45,6 +46,9 @@ def add_lora(model: nn.Module, rank: int = 8, alpha: float = 16.0, targets: tupl
     layers = [m for n, m in model.named_modules() if isinstance(m, nn.Linear) and n.split(".")[-1] in targets]
     if not layers:
         raise ValueError(f"no layer of {type(model).__name__} is called {' or '.join(targets)}")
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    if any(id(layer.weight) in tables for layer in layers):  # merged, the addition would change what is read as well
+        raise ValueError("lm_head is the table of embeddings here: choose other targets, or a model with tied=False")
     for name, p in model.named_parameters():
         p.requires_grad_(name.startswith("score."))
     for layer in layers:
@@ -77,7 +81,7 @@ def save_lora(model: nn.Module, path) -> Path:
         tensors |= {f"{name}.A": low.A.detach().contiguous(), f"{name}.B": low.B.detach().contiguous()}
     about = {"format": "minigpt-lora", "rank": str(model.lora["rank"]), "alpha": str(model.lora["alpha"])}
     about["targets"] = " ".join(model.lora["targets"])
-    safetensors.torch.save_file(tensors, path, metadata=about)
+    write_whole(Path(path), safetensors.torch.save(tensors, metadata=about))
     return Path(path)
 
 

@@ -194,8 +194,8 @@ class GPT(nn.Module):
     def num_parameters(self, embeddings: bool = True) -> int:
         """How many numbers training adjusts; without the embeddings (and a tied head) if embeddings=False."""
         total = sum(p.numel() for p in self.parameters())  # a tied head is listed, and so counted, once
-        tables = [m for m in self.modules() if isinstance(m, nn.Embedding)]
-        return total if embeddings else total - sum(m.weight.numel() for m in tables)
+        tables = {m.weight for m in self.modules() if isinstance(m, nn.Embedding)}  # Seq2Seq shares its one
+        return total if embeddings else total - sum(w.numel() for w in tables)
 
 
 class Encoder(GPT):

@@ -27,7 +27,7 @@ CHUNK = 2**18  # bytes of text that are read, and turned into ids, at a time
 SAVE_EVERY = 32  # pieces of about CHUNK bytes between two notes of how far we are
 SAMPLE, SLICE = 2**23, 2**16  # bytes that a BPE is trained on at most, in slices spread evenly over the training text
 
-BEFORE_MANIFEST = "tokenizer.json", "tokenizer.partial", "manifest.partial"  # what a new folder may hold
+BEFORE_MANIFEST = "tokenizer.json", "tokenizer.json.partial", "manifest.json.partial"  # what a new folder may hold
 
 # Where a text may be cut so that the ids of the parts are the ids of the whole: before white space that follows
 # something else, and after a letter that no letter follows. No alternative of GPT-2's pre-token pattern goes on past
@@ -222,11 +222,10 @@ def _train_tokenizer(documents: list[Document], vocab_size: int) -> BPETokenizer
 
 
 def _save_tokenizer(tokenizer, folder: Path) -> None:
-    path, partial = folder / "tokenizer.json", folder / "tokenizer.partial"
+    path = folder / "tokenizer.json"
     if path.is_file() and load_tokenizer(path).fingerprint() != tokenizer.fingerprint():
         raise ValueError(f"{path} is another tokenizer: choose a new folder, or use that one with --tokenizer.")
-    tokenizer.save(partial)
-    os.replace(partial, path)
+    tokenizer.save(path)
 
 
 def _pieces(documents: list[Document], errors: str, bar: tqdm) -> Iterator[tuple[str, str, bool]]:

@@ -70,7 +70,7 @@ def read_log(path: Path, step: int) -> list[dict]:
     if not path.is_file():
         return []
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_text(encoding="utf-8").split("\n"):  # no other separator: a sample may hold one
         try:
             line = json.loads(text)
         except ValueError:

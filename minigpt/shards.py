@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .files import write_whole
 from .tokenizer import load_tokenizer
 
 SPLITS = ("train", "val")
@@ -33,6 +34,8 @@ def write_shard(path, chunks: Iterable[Sequence[int]], tokenizer) -> Path:
         with partial.open("wb") as file:
             for chunk in chunks:
                 count += file.write(two_bytes(chunk, tokenizer)) // 2
+            file.flush()
+            os.fsync(file.fileno())  # before the header says that it is whole
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -86,12 +89,7 @@ def write_header(path: Path, count: int, tokenizer) -> None:
 
 def write_json(path: Path, value: dict) -> None:
     """Write a file that is at any moment the old one or the new one, whole."""
-    partial = path.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def check_vocabulary(tokenizer) -> None:

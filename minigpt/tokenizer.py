@@ -7,7 +7,6 @@ the most frequent neighbours into longer tokens. Both are saved in the JSON form
 import hashlib
 import heapq
 import json
-import os
 from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import regex
 
 from .corpora import CORPORA, read_wheel
+from .files import write_whole
 
 END_OF_TEXT = "<|endoftext|>"  # GPT-2's mark between two texts
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"  # ChatML's marks around what one speaker says
@@ -127,10 +127,7 @@ class _Tokenizer:
         """Write tokenizer.json, which Hugging Face reads too. `path` is that file, or a folder to put it in."""
         path = Path(path)
         path = path / "tokenizer.json" if path.is_dir() else path
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(self.to_json(), ensure_ascii=False, indent=1))
-            file.flush()
-            os.fsync(file.fileno())  # as the checkpoint that it belongs to
+        write_whole(path, json.dumps(self.to_json(), ensure_ascii=False, indent=1).encode())
 
     def fingerprint(self) -> str:
         """A SHA-256 over everything that decides about ids: equal for equal tokenizers."""

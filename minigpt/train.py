@@ -20,12 +20,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
-from .checkpoint import CheckpointError, prune_checkpoints, save_checkpoint, write_file
+from .checkpoint import CheckpointError, prune_checkpoints, save_checkpoint
 from .config import TrainConfig
 from .data import IGNORE
 from .device import Group, autocast, pick_device, pick_dtype, process_group
 from .evaluate import evaluate_loss
+from .files import write_whole
 from .generate import stream
+from .model import TaskHead
 from .objectives import clm_loss
 from .optim import learning_rate, make_optimizer
 from .resume import load_training_state, read_log, training_tensors
@@ -66,6 +68,7 @@ def train(
     resume: bool = False,
 ) -> list[dict]:
     """Train `model` in place and return the log, a list of {"step", "loss", "lr", "grad_norm", …} in nats per token.
+    The model ends on config.device, in evaluation mode.
 
     Lines at eval_every also have "val_loss", over the whole of val_data (of val_loss_fn, if it is to be another than
     loss_fn: smoothed labels are for training only); lines at sample_every "sample". With `out`, each line is appended
@@ -88,22 +91,25 @@ def train(
     sampler = torch.Generator().manual_seed(config.seed)  # which windows are drawn
     state = {"step": 0, "best_loss": None, "best_step": None, "looks_without_gain": 0}
     out = None if out is None else Path(out)
+    if resume and out is None:
+        raise ValueError("resume=True needs `out`, the folder of the run to go on with")
 
     with process_group(device) as group, asked_to_stop() as asked:
         torch.manual_seed(config.seed + group.rank)  # which units dropout drops
-        if resume and out is not None:
+        if resume:
             state = load_training_state(out, model, optimizer, sampler, config, group.rank)
         elif out is not None and (out / "latest").exists():
             raise CheckpointError(f"{out} already holds a run: resume it (--resume), or choose another folder")
-        log = read_log(out / "log.jsonl", state["step"]) if resume and out is not None else []
+        log = read_log(out / "log.jsonl", state["step"]) if resume else []
         saved_step = state["step"] if resume else None
         folder = out if group.rank == 0 else None  # where to write: one process does
         group.sum(torch.zeros((), device=device))  # all have read before one writes
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            write_file(folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in log).encode())
+            write_whole(folder / "log.jsonl", "".join(map(log_line, log)).encode())
         run = torch.compile(model) if config.compile else model
-        wrapped = DistributedDataParallel(run) if group.size > 1 else run
+        idle = isinstance(model, TaskHead) and not model.config.tied  # its stack's output head has no part in the loss
+        wrapped = DistributedDataParallel(run, find_unused_parameters=idle) if group.size > 1 else run
 
         bar = tqdm(initial=state["step"], total=config.steps, unit="step", desc="train", disable=group.rank > 0)
         with bar:
@@ -191,7 +197,7 @@ def look(model, val_data, loss_fn, tokenizer, config: TrainConfig, state: dict, 
         dice, end = torch.Generator().manual_seed(config.seed), tokenizer.special_tokens.get(END_OF_TEXT)
         stop = () if end is None else (end,)
         pieces = stream(model, tokenizer, config.sample_prompt, config.sample_tokens, generator=dice, stop=stop)
-        line["sample"] = "".join(pieces).removesuffix(END_OF_TEXT)
+        line["sample"] = "".join(pieces)
         bar.write(f"— step {step} —\n{config.sample_prompt}{line['sample']}\n")
     return line
 
@@ -201,7 +207,12 @@ def record(line: dict, log: list[dict], folder: Path | None) -> None:
     log.append(line)
     if folder is not None:
         with open(folder / "log.jsonl", "a", encoding="utf-8") as f:
-            f.write(json.dumps(line, ensure_ascii=False) + "\n")
+            f.write(log_line(line))
+
+
+def log_line(line: dict) -> str:
+    """A line of a log's file. ASCII, so that a sample with a separator of lines of its own (U+2028) stays one line."""
+    return json.dumps(line) + "\n"
 
 
 def check_numbers(loss: float, grad_norm: float, step: int, lr: float, out: Path | None, saved: int | None) -> None:

@@ -34,6 +34,7 @@ LABELS, SEEDS = (50, 200, 1000, 8000), (0, 1, 2)
 TOKENS, UNSEEN = 40, 300  # each article is cut to so many tokens; so many test articles are asked
 FIT = TrainConfig(steps=75, batch_size=16, lr=1e-3, warmup=10, eval_every=25, dtype="float32")
 LONG = replace(FIT, steps=300, eval_every=50)  # one run from nothing goes on, with all the labels
+LETTERS = "abcdefghijk"  # the log names a topic by a letter, `a` the first of TOPICS
 SHOWN = 12  # of so many test articles the log keeps the probabilities
 
 
@@ -120,7 +121,7 @@ def read_sweep(log: Path, right: Tensor) -> dict:
         raise FileNotFoundError(f"{log} holds no run: `make model-topics` makes it")
     measures = {"accuracy": accuracy, "macro-F1": macro_f1}
     for line in lines:
-        said = tensor(["abcdefghijk".index(letter) for letter in line["said"]])
+        said = tensor([LETTERS.index(letter) for letter in line["said"]])
         line |= {name: measure(said, right) for name, measure in measures.items()}
     long = [line for line in lines if line["steps"] != FIT.steps]
     for line in lines:
@@ -159,7 +160,7 @@ def main(folder: str, log: str) -> None:
         lines = []
         for look in looks:
             chances = look.pop("chances")
-            said = "".join("abcdefghijk"[i] for i in chances.argmax(-1).tolist())
+            said = "".join(LETTERS[i] for i in chances.argmax(-1).tolist())
             shown = [[round(p, 3) for p in row] for row in chances[:SHOWN].tolist()]
             run = dict(seed=seed, labels=labels, start=start, steps=fit.steps)
             lines.append(run | look | dict(said=said, shown=shown))
@@ -170,4 +171,6 @@ def main(folder: str, log: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m minigpt.transfer MODEL LOG.jsonl")
     main(*sys.argv[1:])

@@ -241,6 +241,22 @@ MUTANTS = [
     Mutant("families joined in one round", "homework/assignments/homework_6.py", "    while family != before:", "    for _ in range(1):", "test_homework_6.py"),
     Mutant("BLEU without its brevity factor", "homework/assignments/homework_6_metrics.py", "math.exp(min(0, 1 - right / said))", "math.exp(0)", "test_homework_6.py"),
     Mutant("an example's answer without its last token", "homework/assignments/homework_6_examples.py", "return row(passage, question, passage[first : last + 1], length)\n\n\ndef row", "return row(passage, question, passage[first:last], length)\n\n\ndef row", "test_homework_6.py"),
+    Mutant("the schedule's rate is not used", "train.py", 'parameters["lr"] = lr', "pass", "test_train.py"),
+    Mutant("the gradient is not clipped", "train.py", "config.clip or math.inf", "math.inf", "test_train.py"),
+    Mutant("bfloat16 is asked for and not used", "train.py", "loss_fn, group, autocast(dtype, device))", "loss_fn, group, nullcontext())", "test_train.py"),
+    Mutant("compile is asked for and not done", "train.py", "torch.compile(model) if config.compile else model", "model", "test_train.py"),
+    Mutant("an idle head hinders a second process", "train.py", "find_unused_parameters=idle", "find_unused_parameters=False", "test_distributed.py"),
+    Mutant("a log is cut at every separator of lines", "resume.py", '.split("\\n"):', ".splitlines():", "test_train.py"),
+    Mutant("resuming takes the default's steps", "commands/train.py", 'kept["steps"] = max(saved.steps, kept.get("steps", 0))', 'kept["steps"] = config.steps', "test_cli.py"),
+    Mutant("resuming takes what may not change", "commands/train.py", "if name not in MAY_CHANGE and given[name]", "if given[name] is None and given[name]", "test_cli.py"),
+    Mutant("a file is written over in place", "files.py", 'path.with_name(path.name + ".partial")', "path", "test_files.py"),
+    Mutant("a half-written file stays", "files.py", "partial.unlink(missing_ok=True)", "pass", "test_files.py"),
+    Mutant("a tied head takes a LoRA", "lora.py", "if any(id(layer.weight) in tables for layer in layers)", "if False", "test_lora.py"),
+    Mutant("two stacks count their table twice", "model.py", "tables = {m.weight for m in self.modules() if isinstance(m, nn.Embedding)}", "tables = [m.weight for m in self.modules() if isinstance(m, nn.Embedding)]", "test_model.py"),
+    Mutant("units are dropped while pointing", "answers.py", "@evaluating\n@torch.inference_mode()\ndef point", "@torch.inference_mode()\ndef point", "test_answers.py"),
+    Mutant("rounding hides which mistake it is", "homework/check.py", "for within in (1e-6, ROUNDED)", "for within in (ROUNDED,)", "test_homework.py"),
+    Mutant("three digits are not enough", "homework/check.py", "ROUNDED = 5e-3", "ROUNDED = 1e-3", "test_exercises_4_2.py"),
+    Mutant("a time needs the name as it is written", "homework/report.py", "times = {name.casefold(): time for name, time in times.items()}", "pass", "test_report.py"),
 ]  # fmt: skip
 
 

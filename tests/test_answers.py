@@ -20,19 +20,29 @@ TEXT = "Ada Lovelace (1815–1852) was a mathematician. It is said that she wrot
 WORDS = BPETokenizer.train(TEXT * 3, 300, CHAT_TOKENS)
 
 
-def model(kind=GPT, seed=0):
+def model(kind=GPT, seed=0, dropout=0.0):
     torch.manual_seed(seed)
-    made = kind(GPTConfig(WORDS.vocab_size, 128, 1, 2, 16))
+    made = kind(GPTConfig(WORDS.vocab_size, 128, 1, 2, 16, dropout=dropout))
     with torch.no_grad():
         for weight in made.parameters():
             weight.mul_(6)  # from almost even to decided
     return made.eval()
 
 
-def head(seed=0):
-    made = TaskHead(model(Encoder, seed), 2, "each").eval()
+def head(seed=0, dropout=0.0):
+    made = TaskHead(model(Encoder, seed, dropout), 2, "each").eval()
     torch.nn.init.normal_(made.score.weight, std=2)
     return made
+
+
+def test_the_mode_does_not_matter_and_is_left_as_it_was():
+    answers = []
+    for training in (True, False):
+        writer, pointer = model(dropout=0.5).train(training), head(dropout=0.5).train(training)
+        (said,) = write(writer, WORDS, [ask("Who was Ada Lovelace?")], 2)
+        answers.append((said.probability, point(pointer, WORDS, "Who was she?", TEXT).probability))
+        assert writer.training is pointer.training is training
+    assert answers[0] == answers[1]
 
 
 @settings(max_examples=200, deadline=None)

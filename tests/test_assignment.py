@@ -72,6 +72,13 @@ def test_the_copies_are_written(tmp_path):
     assert source.read_bytes() == kept  # it was fresh
     written = [nbformat.read(tmp_path / "out" / name, as_version=4) for name in ("hw4.ipynb", "solutions/hw4.ipynb")]
     assert answers(written[0], SOURCE) == {} and len(answers(written[1], SOURCE)) == 7
+    tool.make_copies(source, tmp_path / "out")  # nobody has answered yet
+    begun = next(cell for cell in written[0].cells if is_answer(cell))
+    begun.source = "my answer"
+    nbformat.write(written[0], tmp_path / "out" / "hw4.ipynb")
+    with pytest.raises(SystemExit, match="has answers in it"):
+        tool.make_copies(source, tmp_path / "out")
+    assert "my answer" in (tmp_path / "out" / "hw4.ipynb").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("text, left", [

@@ -22,7 +22,6 @@ from minigpt.chat import (
 from minigpt.config import GPTConfig
 from minigpt.data import IGNORE
 from minigpt.evaluate import evaluate_loss
-from minigpt.generate import generate
 from minigpt.model import GPT, Encoder, Seq2Seq, TaskHead
 from minigpt.objectives import classification_loss, clm_loss, seq2seq_loss, span_loss
 from minigpt.tokenizer import IM_END, IM_START, BPETokenizer, CharTokenizer
@@ -99,8 +98,6 @@ def test_only_the_assistant_is_learned_and_shifted_by_one(tokenizer):
 def test_what_is_trained_is_what_generation_continues():
     ids, targets = encode_chat(BPE, TALK)
     assert ids[: len(encode_prompt(BPE, TALK[:4]))] == encode_prompt(BPE, TALK[:4])
-    answer = generate(small_gpt(block_size=128), encode_prompt(BPE, TALK[:4]), 3, stop=[shared(IM_END)])
-    assert len(list(answer)) <= 3
 
 
 @pytest.mark.parametrize("role", ["user", "assistant", "system"])

@@ -34,8 +34,12 @@ def test_train_generate_resume_export(minigpt, trained, tmp_path):
     assert model.config.n_embd == 16 and tokenizer.vocab_size == 300
     one, two, three = (minigpt("generate", trained, "copy", "--seed", s, "--max-new-tokens", 20)[1] for s in (1, 1, 2))
     assert one == two != three and one.startswith("copy")
-    code, out = minigpt("train", *SMALL, "--out", trained, "--resume", "--steps", 6)
+    assert minigpt("train", "--out", trained, "--resume")[0] is None  # its own number of steps, not the default's 1,000
+    assert (trained / "latest").read_text() == "step-4"
+    assert "other values of lr" in minigpt("train", "--out", trained, "--resume", "--lr", 0.1, "--steps", 6)[0]
+    code, out = minigpt("train", *SMALL, "--out", trained, "--resume", "--steps", 6, "--keep", 1)
     assert code is None and "validation loss" in out and (trained / "latest").read_text() == "step-6"
+    assert not (trained / "step-4").exists()  # keep may change
     assert minigpt("export", trained, tmp_path / "gpt2")[0] is None
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "gpt2")
     ids = torch.tensor([tokenizer.encode("copy")])

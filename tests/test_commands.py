@@ -137,7 +137,7 @@ def test_evaluate_a_text(minigpt, folder, tmp_path):
     results = json.loads(out.read_text(encoding="utf-8"))
     assert code is None and f"{results['loss']:.4f}" in told and "bits_per_byte" in told
     ids = WORDS.encode("".join(text))
-    assert abs(results["tokens"] - len(ids)) <= 3  # the text is read whole, with marks between its parts
+    assert results["tokens"] - len(ids) in (0, 1)  # the text is read whole, after one mark
     assert results["perplexity"] == pytest.approx(math.exp(results["loss"]))
     assert results["bits_per_byte"] == pytest.approx(bits_per_byte(results["loss"], results["tokens"] - 1, text))
     assert results["stride"] == 5 and not list(tmp_path.glob("*.partial"))

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from minigpt.chat import LabelDataset
 from minigpt.checkpoint import load_checkpoint
 from minigpt.config import GPTConfig, TrainConfig
 from minigpt.masking import MaskedDataset
-from minigpt.model import Encoder
-from minigpt.objectives import mlm_loss
+from minigpt.model import GPT, Encoder, TaskHead
+from minigpt.objectives import classification_loss, mlm_loss
 from minigpt.resume import read_log
 from minigpt.train import train
 
@@ -46,8 +47,8 @@ def two_processes(out: Path) -> None:
     travelled = []
 
     class Counting(module.DistributedDataParallel):
-        def __init__(self, model):
-            super().__init__(model)
+        def __init__(self, model, **options):
+            super().__init__(model, **options)
             self.register_comm_hook(None, self.count)
 
         @staticmethod
@@ -114,5 +115,21 @@ def test_a_killed_process_ends_the_run_with_a_sentence_and_a_checkpoint(tmp_path
     assert tokenizer.vocab_size == model.config.vocab_size
 
 
+def test_a_head_on_an_untied_model_trains_in_two_processes(tmp_path):
+    command = [*TORCHRUN, __file__, str(tmp_path / "head"), "head"]
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [line["step"] for line in read_log(tmp_path / "head" / "log.jsonl", 9)] == [1, 2, 3]
+
+
+def train_a_head(out: Path) -> None:
+    """What torchrun runs above: the output head of the stack has no part in this loss."""
+    rows = LabelDataset([(list(range(i, i + 8)), i % 2) for i in range(40)], 16)
+    head = TaskHead(GPT(replace(CONFIG, tied=False)), 2, "mean")
+    config = replace(RUN, steps=3, accumulate=1, eval_every=0)
+    train(head, rows, None, config, loss_fn=classification_loss, out=out)
+
+
 if __name__ == "__main__":
-    two_processes(Path(sys.argv[1]))
+    (train_a_head if sys.argv[2:] == ["head"] else two_processes)(Path(sys.argv[1]))

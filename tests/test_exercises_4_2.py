@@ -17,7 +17,7 @@ from minigpt.homework.exercises import page_4_2 as ours
 from minigpt.model import MLP
 
 
-@pytest.mark.parametrize("answer", [math.sqrt(3), 1.732, torch.tensor(3.0).sqrt(), np.float32(1.7320508)])
+@pytest.mark.parametrize("answer", [math.sqrt(3), 1.732, 1.73, torch.tensor(3.0).sqrt(), np.float32(1.7320508)])
 def test_4_2_1_accepts_a_number_of_any_kind(answer):
     assert grade(load_exercise("4.2.1"), answer).status == "right"
 

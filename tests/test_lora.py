@@ -61,6 +61,11 @@ def test_by_formula_and_merged_equals_unmerged(targets):
     assert set(model.state_dict()) == names and all(p.requires_grad for p in model.parameters())
 
 
+def test_a_tied_head_is_no_target():
+    with pytest.raises(ValueError, match="tied=False"):
+        add_lora(make(), rank=2, targets=("lm_head",))
+
+
 def test_acts_where_the_weight_is_sliced_for_a_context():
     model = make(Seq2Seq)
     real = torch.ones_like(IDS, dtype=torch.bool)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from minigpt.config import PRESETS, GPTConfig, TrainConfig, from_dict, preset, to_dict
-from minigpt.model import GPT
+from minigpt.model import GPT, Seq2Seq
 from minigpt.objectives import clm_loss
 
 TINY = GPTConfig(vocab_size=11, block_size=8, n_layer=2, n_head=2, n_embd=16)
@@ -24,6 +24,8 @@ def test_parameters_by_hand():
     block = (2 * C) + (C * 3 * C + 3 * C) + (C * C + C) + (2 * C) + (C * 4 * C + 4 * C) + (4 * C * C + C)
     assert GPT(TINY).num_parameters() == V * C + T * C + L * block + 2 * C
     assert GPT(TINY).num_parameters(embeddings=False) == L * block + 2 * C
+    two = Seq2Seq(TINY)  # two stacks, one table of tokens, a table of positions each
+    assert two.num_parameters() - two.num_parameters(embeddings=False) == V * C + 2 * T * C
     assert GPT(GPTConfig(**{**to_dict(TINY), "tied": False})).num_parameters() == 2 * V * C + T * C + L * block + 2 * C
     without = GPT(GPTConfig(**{**to_dict(TINY), "bias": False}))
     assert not any(name.endswith("bias") for name, _ in without.named_parameters())

@@ -1,5 +1,8 @@
 """The class's table: the points that a person gave are lost in no way, and a class with gaps has its reports too."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import nbformat
 import pytest
 
@@ -52,3 +55,14 @@ def test_points_by_hand_of_one_who_handed_in_nothing_are_in_all_reports(tmp_path
     overview = write_reports(rows, ASKED, nbformat.v4.new_notebook(), tmp_path / "grades.csv", "Homework 4")
     assert "2 graded of 2" in overview.read_text(encoding="utf-8")
     assert "bob,,3.0,3,7" in (tmp_path / "grades.csv").read_text(encoding="utf-8")
+
+
+def test_a_time_is_found_under_the_name_in_any_case():
+    deadline = datetime(2026, 1, 2, tzinfo=UTC)
+    on_time = deadline.timestamp() - 60
+    handed = replace(record("alice"), time=deadline.timestamp() + 3600)  # the file's own time: copied an hour too late
+    for name in ("Alice", "ALICE.ipynb"):
+        (row,) = class_rows([handed], ["Alice"], {name: on_time}, deadline)
+        assert row.late is None
+    (row,) = class_rows([handed], ["Alice"], {}, deadline)
+    assert row.late is not None

@@ -1,24 +1,29 @@
 """Training: it learns, it accumulates, it stops, and says what went wrong."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
+import safetensors.torch
 import torch
 
 from minigpt.checkpoint import CheckpointError, load_checkpoint
+from minigpt.commands.shrink import thin
 from minigpt.config import GPTConfig, TrainConfig
 from minigpt.data import TokenDataset
-from minigpt.device import pick_device, pick_dtype
+from minigpt.device import Group, pick_device, pick_dtype
 from minigpt.evaluate import bits_per_byte, evaluate_loss, perplexity
 from minigpt.model import GPT
 from minigpt.objectives import clm_loss
 from minigpt.optim import learning_rate, make_optimizer
+from minigpt.resume import read_log
 from minigpt.tokenizer import BPETokenizer
-from minigpt.train import train
+from minigpt.train import add_gradients, record, train
 
 TINY = GPTConfig(vocab_size=256, block_size=16, n_layer=2, n_head=2, n_embd=32, dropout=0.1)
 RUN = TrainConfig(steps=12, batch_size=4, warmup=2, eval_every=4, save_every=3, device="cpu", dtype="float32")
+ONE = replace(RUN, steps=1, eval_every=0)
 
 
 def text_data(block_size=16):
@@ -64,31 +69,67 @@ def test_units_of_loss():
 
 
 def test_accumulation_is_one_larger_batch():
-    train_data, _ = text_data()
-    batch = train_data.sample(8, torch.Generator().manual_seed(0))
-    halves = iter([tuple(t[:4] for t in batch), tuple(t[4:] for t in batch)])
-
-    class Fixed:
-        def __init__(self, batches):
-            self.batches = batches
-
-        def sample(self, batch_size, generator):
-            return next(self.batches)
-
-    config, quiet = replace(RUN, steps=1, eval_every=0), replace(TINY, dropout=0.0)
-    one, two = new_model(quiet), new_model(quiet)
-    a = train(one, Fixed(iter([batch])), None, replace(config, batch_size=8))
-    b = train(two, Fixed(halves), None, replace(config, accumulate=2))
-    assert a[-1]["loss"] == pytest.approx(b[-1]["loss"], abs=1e-5)
-    assert a[-1]["grad_norm"] == pytest.approx(b[-1]["grad_norm"], rel=1e-4)
+    batch = text_data()[0].sample(8, torch.Generator().manual_seed(0))
+    halves = [tuple(t[:4] for t in batch), tuple(t[4:] for t in batch)]
+    one, two = (new_model(replace(TINY, dropout=0.0)) for _ in range(2))
+    losses = [add_gradients(model, batches, clm_loss, Group(), nullcontext())
+              for model, batches in ((one, [batch]), (two, halves))]  # fmt: skip
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     for p, q in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(p.grad, q.grad)
+    log = train(new_model(), text_data()[0], None, replace(ONE, accumulate=3))
+    assert log[-1]["step"] == 1 and math.isfinite(log[-1]["loss"])
 
 
-def test_clipping_bounds_the_update_and_logs_the_true_norm():
-    train_data, _ = text_data()
-    logs = [train(new_model(), train_data, None, replace(RUN, steps=1, eval_every=0, clip=c)) for c in (0, 1e-3)]
-    assert logs[0][-1]["grad_norm"] == pytest.approx(logs[1][-1]["grad_norm"]) and logs[0][-1]["grad_norm"] > 1e-3
+def test_clipping_bounds_the_gradient_and_logs_the_true_norm(tmp_path):
+    logs = [train(new_model(), text_data()[0], None, replace(ONE, clip=c), out=tmp_path / f"{c}") for c in (0, 1e-3)]
+    assert logs[0][-1]["grad_norm"] == pytest.approx(logs[1][-1]["grad_norm"]) and logs[0][-1]["grad_norm"] > 1e-2
+    moments = safetensors.torch.load_file(tmp_path / "0.001" / "step-1" / "optimizer.safetensors")
+    mean = torch.cat([t.flatten() for name, t in moments.items() if name.startswith("exp_avg.")])
+    assert mean.norm().item() == pytest.approx((1 - RUN.beta1) * 1e-3, rel=1e-3)  # AdamW's after one step
+
+
+def test_the_schedules_rate_is_what_moves_the_weights():
+    model = new_model()
+    before = [p.detach().clone() for p in model.parameters()]
+    (line,) = train(model, text_data()[0], None, replace(ONE, warmup=10, lr=1e-2, weight_decay=0.0))
+    moved = max(float((p - q).detach().abs().max()) for p, q in zip(model.parameters(), before, strict=True))
+    assert moved == pytest.approx(line["lr"], rel=1e-2) and line["lr"] == pytest.approx(1e-3)  # Adam's first step
+
+
+def test_bfloat16_is_what_the_layers_compute_in():
+    model, seen = new_model(), set()
+    model.h[0].mlp.c_fc.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+    train(model, text_data()[0], None, replace(ONE, dtype="bfloat16"))
+    assert seen == {torch.bfloat16} and {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_a_compiled_model_trains_the_same_and_is_saved(monkeypatch, tmp_path):
+    compiled, compile_ = [], torch.compile
+    monkeypatch.setattr(torch, "compile", lambda m: compiled.append(m) or compile_(m, backend="eager"))
+    quiet = replace(TINY, dropout=0.0)
+    logs = [train(new_model(quiet), text_data()[0], None, replace(ONE, compile=c), out=tmp_path / f"{c}")
+            for c in (False, True)]  # fmt: skip
+    assert logs[0][-1]["loss"] == pytest.approx(logs[1][-1]["loss"], rel=1e-4) and len(compiled) == 1
+    plain, other = (load_checkpoint(tmp_path / name)[0] for name in ("False", "True"))
+    for p, q in zip(plain.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-4, rtol=1e-3)
+
+
+def test_a_sample_with_a_separator_of_lines_stays_one_line(tmp_path):
+    line = {"step": 0, "sample": "one\u2028two\u0085three\nfour"}
+    record(line, [], tmp_path)
+    record({"step": 10, "loss": 1.0}, [], tmp_path)
+    assert read_log(tmp_path / "log.jsonl", 10) == [line, {"step": 10, "loss": 1.0}]
+    plain = '{"step": 0, "sample": "one\u2028two"}\n{"step": 1, "loss": 2.0}\n{"step": 10, "loss": 1.0}\n'
+    (tmp_path / "log.jsonl").write_text(plain, encoding="utf-8")  # as an older log has it
+    assert [entry["step"] for entry in read_log(tmp_path / "log.jsonl", 10)] == [0, 1, 10]
+    assert thin(plain).count("\n") == 2 and "one\u2028two" in thin(plain)
+
+
+def test_resuming_needs_a_folder():
+    with pytest.raises(ValueError, match="needs `out`"):
+        train(new_model(), text_data()[0], None, ONE, resume=True)
 
 
 def test_decay_groups():

@@ -24,6 +24,8 @@ from install_cell import is_install
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from minigpt.files import write_whole
+
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PROGRESS_BAR = re.compile(r"\d+%\||\d+\w+ \[\d\d:\d\d")  # tqdm with a known total, and without
 CELL_TIMEOUT = 600  # seconds; far above any cell of the book
@@ -113,10 +115,8 @@ def clean(notebook) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Write beside the file and rename, so that an interruption leaves the old one."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    part.replace(path)
+    """Write a text whole, so that an interruption leaves the old one."""
+    write_whole(path, text.encode())
 
 
 def main() -> int:

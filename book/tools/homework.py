@@ -11,21 +11,27 @@ from pathlib import Path
 
 import nbformat
 
-from minigpt.homework.assignment import solution_copy, student_copy, with_points
+from minigpt.files import write_whole
+from minigpt.homework.assignment import answers, solution_copy, student_copy, with_points
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "chapters" / "homework"
 
 
 def make_copies(source: Path, folder: Path) -> None:
-    """Write both copies of one assignment into `folder`; refresh the source itself."""
+    """Write both copies of one assignment into `folder`; refresh the source itself.
+
+    SystemExit, with nothing written, if somebody has begun to answer the copy that is to be handed out.
+    """
     (folder / "solutions").mkdir(parents=True, exist_ok=True)
     notebook = with_points(nbformat.read(source, as_version=4))
-    kept = source.read_text(encoding="utf-8")
-    if (text := nbformat.writes(notebook) + "\n") != kept:
-        source.write_text(text, encoding="utf-8", newline="\n")
-    for made, path in ((student_copy, folder / source.name), (solution_copy, folder / "solutions" / source.name)):
-        path.write_text(nbformat.writes(made(notebook)) + "\n", encoding="utf-8", newline="\n")
+    handed = folder / source.name
+    if handed.exists() and answers(nbformat.read(handed, as_version=4), notebook):
+        sys.exit(f"{handed} has answers in it and was left as it is: move it away first")
+    if (text := nbformat.writes(notebook) + "\n") != source.read_text(encoding="utf-8"):
+        write_whole(source, text.encode())
+    for made, path in ((student_copy, handed), (solution_copy, folder / "solutions" / source.name)):
+        write_whole(path, (nbformat.writes(made(notebook)) + "\n").encode())
 
 
 if __name__ == "__main__":

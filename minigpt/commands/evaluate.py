@@ -1,7 +1,6 @@
 """The command that measures a model: how well it predicts a text, or how well it does a task."""
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +13,17 @@ from tyro.conf import Positional
 
 from .. import metrics
 from ..chat import ExampleDataset, encode_chat, encode_prompt, fill
-from ..checkpoint import CheckpointError, to_json, write_file
+from ..checkpoint import CheckpointError, to_json
 from ..data import StridedWindows
 from ..decoding import generate_batch
 from ..device import pick_device
 from ..evaluate import bits_per_byte, evaluate_loss, perplexity
+from ..files import write_whole
 from ..model import GPT, Seq2Seq
 from ..tasks import Example, load_task
 from ..texts import split_documents
 from ..tokenizer import END_OF_TEXT, IM_END, IM_START
-from .material import encode_documents, split_file
+from .material import encode_documents, read_text
 from .use import ends, load_any
 
 
@@ -58,6 +58,8 @@ def evaluate_command(
     """
     if (limit is not None and limit < 1) or batch_size < 1 or max_new_tokens < 1:
         raise ValueError("limit, batch_size and max_new_tokens must be at least 1")
+    if text and task is not None:
+        raise ValueError("measure on --text or on --task, not on both")
     if out is not None and not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"{out.absolute().parent} does not exist: make the folder for {out.name} first")
     model, words = load_any(folder)
@@ -77,7 +79,7 @@ def evaluate_command(
     else:
         if type(model) is not GPT:
             raise CheckpointError(f"{folder} holds a model of kind {type(model).__name__}: it reads tasks, not texts")
-        texts = sum(split_file(text), []) if text else split_documents(corpus)[1]
+        texts = [read_text(text)] if text else split_documents(corpus)[1]
         results |= {"text": str(text or corpus)} | text_scores(model, words, first(texts, limit), stride, batch_size)
     for name, value in results.items():
         print(f"{name:<16}{shown(value)}")
@@ -85,9 +87,7 @@ def evaluate_command(
         if task is not None:
             told = zip(examples, said, strict=True)
             results["answers"] = [{"source": e.source, "target": e.target, "answer": a} for e, a in told]
-        partial = out.with_name(out.name + ".partial")
-        write_file(partial, to_json(results))
-        os.replace(partial, out)
+        write_whole(out, to_json(results))
 
 
 def shown(value) -> str:

@@ -81,13 +81,18 @@ def head_material(task: str, words, block_size: int, parts: list[list[Example]])
     raise ValueError(f"the answers of {task!r} are texts: only topics (a class) and qa (a span) have a head")
 
 
-def split_file(path: Path) -> tuple[list[str], list[str]]:
-    """A text file of the reader's own; its last tenth is for validation."""
+def read_text(path: Path) -> str:
+    """A text file of the reader's own."""
     try:
-        content = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as e:
         raise FileNotFoundError(f"{path} cannot be read ({e.strerror}): give the path of a text file") from e
     except UnicodeDecodeError as e:
         raise ValueError(f"{path} is not UTF-8 text (byte {e.start}): save it as UTF-8 first") from e
+
+
+def split_file(path: Path) -> tuple[list[str], list[str]]:
+    """(training text, validation text) of a file: its last tenth is for validation."""
+    content = read_text(path)
     cut = len(content) * 9 // 10
     return [content[:cut]], [content[cut:]]

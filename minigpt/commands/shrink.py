@@ -9,7 +9,8 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from tyro.conf import Positional
 
-from ..checkpoint import INT8_WEIGHTS, CheckpointError, find_checkpoint, load_checkpoint, read_tensors, write_file
+from ..checkpoint import INT8_WEIGHTS, CheckpointError, find_checkpoint, load_checkpoint, read_tensors
+from ..files import write_file, write_whole
 from ..quantize import quantize
 
 
@@ -44,7 +45,7 @@ def shrink(run, out) -> Path:
 
 def thin(log: str) -> str:
     """Of a log's lines every tenth step, the last one, and all that hold more than a step: a look, a sample, an end."""
-    lines = log.splitlines(keepends=True)
+    lines = re.findall(r"[^\n]+\n?", log)  # no other separator of lines: a sample may hold one
     kept = re.compile(r'"step": \d*0,|"val_loss"|"sample"|"stopped"')
     return "".join(line for i, line in enumerate(lines, 1) if kept.search(line) or i == len(lines))
 
@@ -61,9 +62,7 @@ def shrink_adapter(adapter: Path, out: Path) -> None:
             about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as e:
         raise ValueError(f"{adapter} is damaged ({e}): name the adapter.safetensors of a run") from e
-    partial = out.with_name(out.name + ".partial")
-    write_file(partial, safetensors.torch.save(quantize(tensors), metadata=about))
-    os.replace(partial, out)
+    write_whole(out, safetensors.torch.save(quantize(tensors), metadata=about))
 
 
 def shrink_command(run: Positional[Path], out: Positional[Path]) -> None:

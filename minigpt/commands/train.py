@@ -1,7 +1,7 @@
 """The commands that make a model: train one from nothing, fine-tune one that is trained."""
 
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,13 +9,15 @@ from torch import nn
 from tyro.conf import Positional, arg
 
 from ..chat import CHAT_TOKENS, add_special_tokens
-from ..checkpoint import CheckpointError, build, find_checkpoint, read_configs, read_json, to_json, write_file
+from ..checkpoint import CheckpointError, build, find_checkpoint, read_configs, read_json, to_json
 from ..config import LLAMA, MODERN, PRESETS, TrainConfig, preset
 from ..device import is_main_process
 from ..evaluate import bits_per_byte
+from ..files import write_whole
 from ..lora import add_lora, save_lora
 from ..model import GPT, Encoder, Seq2Seq, TaskHead, XLNet
 from ..objectives import seq2seq_loss
+from ..resume import MAY_CHANGE
 from ..shards import open_shards
 from ..tasks import TASKS, load_task
 from ..texts import split_documents
@@ -26,6 +28,8 @@ from .use import load_any
 
 STYLES = {"gpt2": {}, "modern": MODERN, "llama": LLAMA}
 ASKED = "asked.json"  # in the folder of a run: what it learns from, so that it cannot go on with something else
+FROM_NOTHING = TrainConfig(sample_every=250, save_every=250)  # what `train` takes where nothing else is asked for
+FROM_TRAINED = TrainConfig(lr=5e-4, patience=3, save_every=250)  # … and `finetune`
 OBJECTIVES = {"clm": GPT, "mlm": Encoder, "plm": XLNet, "seq2seq": Seq2Seq, "chat": GPT}  # what each of them trains
 
 
@@ -48,7 +52,7 @@ def train_command(
     max_length: int | None = None,
     out: Path | None = None,
     resume: bool = False,
-    config: Annotated[TrainConfig, arg(name="")] = TrainConfig(sample_every=250, save_every=250),
+    config: Annotated[TrainConfig, arg(name="")] = FROM_NOTHING,
 ) -> None:
     """Train a model from nothing. With no arguments: a tiny GPT on a synthetic text that needs no download.
 
@@ -74,8 +78,9 @@ def train_command(
         label_smoothing: seq2seq: this part of each target is spread over the vocabulary; 0.1 was used in 2017.
         max_length: tasks: leave out examples whose source has more words (zh-en: characters).
         out: the folder of the run; runs/CORPUS-MODEL when not given.
-        resume: go on from the newest checkpoint in `out`, with its model, tokenizer and settings (steps may grow);
-            name the same corpus and objective, and where you chose them, predict, label_smoothing and max_length.
+        resume: go on from the newest checkpoint in `out`, with its model, tokenizer and settings. Steps may grow, and
+            when it looks, samples and saves may change. Name the same corpus and objective, and where you chose them,
+            predict, label_smoothing and max_length.
         config: how to train.
     """
     out = out or Path("runs") / f"{text.stem if text else Path(corpus).name}-{model}"
@@ -83,8 +88,12 @@ def train_command(
     asked |= dict(predict=predict) if objective == "plm" else {}
     asked |= dict(label_smoothing=label_smoothing) if objective == "seq2seq" else {}
     prepared = text is None and (Path(corpus) / "manifest.json").is_file()
+    if text and objective in ("seq2seq", "chat"):
+        raise ValueError(f"{objective} learns from a task, not from --text: name one of {', '.join(TASKS)}")
     if prepared:
         *rows, words = open_shards(corpus)
+        if tokenizer != "bpe":
+            raise ValueError(f"{corpus} was prepared with a tokenizer, which is used: leave --tokenizer out")
         if objective in ("seq2seq", "chat"):
             tasks = ", ".join(TASKS)
             raise ValueError(f"{corpus} holds a text, and {objective} learns from a task: name one of {tasks}")
@@ -95,7 +104,7 @@ def train_command(
     else:
         train_texts, val_texts = material.split_file(text) if text else split_documents(corpus)
     if resume:
-        network, words, config = reopen(out, config, asked)
+        network, words, config = reopen(out, config, FROM_NOTHING, asked)
     else:
         if not prepared:
             words = material.make_tokenizer(tokenizer, train_texts, val_texts, vocab_size)
@@ -130,7 +139,7 @@ def finetune_command(
     max_length: int | None = None,
     out: Path | None = None,
     resume: bool = False,
-    config: Annotated[TrainConfig, arg(name="")] = TrainConfig(lr=5e-4, patience=3, save_every=250),
+    config: Annotated[TrainConfig, arg(name="")] = FROM_TRAINED,
 ) -> None:
     """Go on training a model on a task: conversations whose answers it learns to give.
 
@@ -142,8 +151,9 @@ def finetune_command(
         examples: learn from so many training examples only; 0 takes all.
         max_length: leave out examples whose source has more words (zh-en: characters).
         out: the folder of the run; runs/TASK when not given.
-        resume: go on from the newest checkpoint in `out`, with its model, tokenizer and settings (steps may grow);
-            name the same task, and where you chose them, head, lora_rank, examples and max_length.
+        resume: go on from the newest checkpoint in `out`, with its model, tokenizer and settings. Steps may grow, and
+            when it looks and saves may change. Name the same task, and where you chose them, head, lora_rank, examples
+            and max_length.
         config: how to train.
     """
     out = out or Path("runs") / task
@@ -153,7 +163,7 @@ def finetune_command(
     chosen = load_task(task, max_length)
     parts = [chosen.train[: examples or None], chosen.validation]
     if resume:
-        network, words, config = reopen(out, config, asked)
+        network, words, config = reopen(out, config, FROM_TRAINED, asked)
     else:
         network, words = load_any(folder)
         if type(network) not in ((GPT, Encoder) if head else (GPT,)):
@@ -173,15 +183,24 @@ def finetune_command(
         tell(f"the adapter alone is in {save_lora(network, out / 'adapter.safetensors')}")
 
 
-def reopen(out: Path, config: TrainConfig, asked: dict) -> tuple[nn.Module, object, TrainConfig]:
-    """(model, tokenizer, settings) of the run in `out`; it may be given more steps. CheckpointError if it learned from
-    something else than what is `asked` for now."""
+def reopen(
+    out: Path, config: TrainConfig, default: TrainConfig, asked: dict
+) -> tuple[nn.Module, object, TrainConfig]:
+    """(model, tokenizer, settings) of the run in `out`: its own, but for those that MAY_CHANGE and are given, that is,
+    are not the command's `default`. CheckpointError if other settings are given, or if the run learned from something
+    else than what is `asked` for now."""
     folder = find_checkpoint(out)
     known = read_json(out / ASKED) if (out / ASKED).is_file() else asked
     if changed := [f"{name} {known.get(name)}" for name in asked if known.get(name) != asked[name]]:
         raise CheckpointError(f"{out} was trained with {', '.join(changed)}: resume with the same")
     described, saved = read_configs(folder)
-    return build(described), load_tokenizer(folder), replace(saved, steps=max(saved.steps, config.steps))
+    given = {f.name: getattr(config, f.name) for f in fields(TrainConfig)}
+    given = {name: value for name, value in given.items() if value != getattr(default, name)}
+    if other := [name for name in given if name not in MAY_CHANGE and given[name] != getattr(saved, name)]:
+        raise CheckpointError(f"{out} was trained with other values of {', '.join(other)}: leave them out")
+    kept = {name: value for name, value in given.items() if name in MAY_CHANGE}
+    kept["steps"] = max(saved.steps, kept.get("steps", 0))
+    return build(described), load_tokenizer(folder), replace(saved, **kept)
 
 
 def carry_out(
@@ -203,7 +222,7 @@ def carry_out(
     tell(f"{trained:,} parameters to train; the run is kept in {out}")
     if is_main_process() and not resume and not (out / "latest").exists():
         out.mkdir(parents=True, exist_ok=True)
-        write_file(out / ASKED, to_json(asked))
+        write_whole(out / ASKED, to_json(asked))
     losses = dict(loss_fn=loss_fn, val_loss_fn=val_loss_fn)
     log = train(network, *data, config, **losses, tokenizer=words, out=out, resume=resume)
     if not log:

@@ -7,7 +7,7 @@ from itertools import permutations, product
 import torch
 import traitlets
 
-from minigpt.figures.figure import Figure
+from minigpt.figures.figure import Figure, drawing
 from minigpt.model import GPT, Encoder, XLNet
 
 OBJECTIVES = {"clm": "CLM", "mlm": "MLM", "plm": "PLM"}
@@ -159,9 +159,5 @@ class MaskExplorer(Figure):
                     marks.append(f'<rect x="{x0 + 70 + side * j}" y="{y}" width="22" height="22" {fill}/>')
                 p = "–" if guesses[i] is None else f"{guesses[i]:.2f}"
                 marks.append(f'<text x="{x0 + 76 + side * len(tokens)}" y="{y + 18}">{p}</text>')
-        width, height, label = 3 * wide, 26 + side * len(tokens), "Three grids: what CLM, MLM and PLM may see"
-        return (
-            f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%;height:auto" '
-            f'fill="currentColor" font-size="12" font-family="monospace" role="img" aria-label="{label}">'
-            f"{''.join(marks)}</svg>"
-        )
+        width, height = 3 * wide, 26 + side * len(tokens)
+        return drawing(marks, width, height, "Three grids: what CLM, MLM and PLM may see", 12, "monospace")

@@ -25,6 +25,8 @@ from torch import Tensor
 from .exercise import Exercise, Prediction, Result, ValueExercise
 from .words import describe, error_line, nested, shape, shape_range, shown, small, unlike
 
+ROUNDED = 5e-3  # the relative difference that rounding to three digits can make
+
 
 class NotYet(Exception):
     """An answer of a homework is missing or wrong. A notebook shows its message, and no traceback."""
@@ -159,9 +161,10 @@ def grade_value(exercise: ValueExercise, answer: Any) -> Result:
         return Result("wrong", f"{title}: not yet.\n  You gave {shown(answer)}; the answer is {kind(right)}.")
     if equal(value, right):
         return Result("right", f"{title}: right. {exercise.right}", share=1.0)
-    for wrong, sentence in exercise.mistakes.items():
-        if equal(value, plain(wrong)):
-            return Result("wrong", f"{title}: not yet.\n  {shown(answer)}: {sentence}", sentence)
+    for within in (1e-6, ROUNDED):  # two mistakes can lie so close that rounding makes them look alike
+        for wrong, sentence in exercise.mistakes.items():
+            if equal(value, plain(wrong), within):
+                return Result("wrong", f"{title}: not yet.\n  {shown(answer)}: {sentence}", sentence)
     so_far = f" Right so far: {sum(map(equal, value, right))} of {len(right)}." if same_length(value, right) else ""
     return Result("wrong", f"{title}: not yet.\n  {shown(answer)} is not it, nor a mistake this check knows.{so_far}")
 
@@ -193,12 +196,12 @@ def kind(value: Any) -> str:
     return f"of type {type(value).__name__}"
 
 
-def equal(a: Any, b: Any) -> bool:
-    """Equal up to rounding to three digits, whole numbers exactly; tuples by their elements."""
+def equal(a: Any, b: Any, within: float = ROUNDED) -> bool:
+    """Equal up to a relative difference, whole numbers exactly; tuples by their elements."""
     if same_length(a, b):
-        return all(equal(x, y) for x, y in zip(a, b, strict=True))
+        return all(equal(x, y, within) for x, y in zip(a, b, strict=True))
     if kind(a) == kind(b) == "a number" and not (isinstance(a, int) and isinstance(b, int)):
-        return abs(a - b) <= 5e-3 * abs(b) + 1e-9
+        return abs(a - b) <= within * abs(b) + 1e-9
     return a == b
 
 

@@ -23,6 +23,7 @@ import nbformat
 import torch
 from nbformat import NotebookNode
 
+from ..files import write_whole
 from .assignment import Question, answers, grade_id, is_answer, is_check, marks, merged, questions, student_id
 from .check import error_line, grade, judge, load_exercise, of_homework, seed_of, unanswered
 from .check import given as given_numbers
@@ -316,6 +317,4 @@ def homework_number(source: NotebookNode) -> int:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    os.replace(temporary, path)
+    write_whole(path, text.encode())

@@ -89,7 +89,8 @@ def class_rows(
 
 def handed_in(record: Record, times: dict[str, float]) -> float:
     """When a submission was handed in, in seconds since 1970."""
-    return times.get(record.file, times.get(record.student, record.time))
+    times = {name.casefold(): time for name, time in times.items()}
+    return times.get(record.file.casefold(), times.get(record.student.casefold(), record.time))
 
 
 def same_answers(records: list[Record]) -> dict[str, list[str]]:
