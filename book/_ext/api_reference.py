@@ -37,6 +37,7 @@ def escape(text: str) -> str:
     """Markdown in which every sign stands for itself; `code`, calls() and names_like_this are code."""
     parts = re.split(r"(`[^`]+`|\b[\w.]+\([^()\n]*\)|\b[A-Za-z]\w*_\w+)", text)
     parts[::2] = [re.sub(r"([\\$<*_\[\]|#^~])", r"\\\1", part) for part in parts[::2]]
+    parts[::2] = [re.sub(r"\\\*([\w ]+)\\\*", r"*\1*", part) for part in parts[::2]]  # *so* is stressed
     parts[1::2] = [f"`{part.strip('`')}`" for part in parts[1::2]]
     return "".join(parts)
 

@@ -25,10 +25,10 @@ function finished(steps, step, penalty) {
 function explain(steps, step, beams, found) {
   const now = steps[step - 1], count = (fate) => now.filter((candidate) => candidate[3] === fate).length;
   const best = now.findIndex((candidate) => candidate[3] === 1);
-  const going = best < 0 ? "" : ` The best that goes on is “${text(steps, step - 1, best)}”, log p ${print(now[best][2], 2, true)}.`;
+  const going = best < 0 ? "" : ` The best that goes on is “${text(steps, step - 1, best)}${now[best][1] === "␣" ? "␣" : ""}”, log p ${print(now[best][2], 2, true)}.`;
   const ended = count(2) ? `${count(2)} finished, ` : "";
   const first = found.length ? ` Best finished text: “${found[0].text}”, score ${print(found[0].score, 2, true)}.` : " No text is finished yet.";
-  return `Step ${step} of ${steps.length}, width ${beams}: of ${now.length} candidates ${count(1)} go on, ${ended}${count(0)} dropped.${going}${first}`;
+  return `Step ${step} of ${steps.length}, width ${beams}: of ${now.length} candidates ${count(1)} ${count(1) === 1 ? "goes" : "go"} on, ${ended}${count(0)} dropped.${going}${first}`;
 }
 
 function render({ model, el }) {

@@ -144,7 +144,7 @@ function render({ model, el }) {
     const bits = entropyOf(stages[5]);
     const best = stages[5].mass.slice(0, tokens.length).reduce((b, p, g, all) => (p > all[b] ? g : b), 0);
     say(words, `${kept.toLocaleString("en")} of ${size.toLocaleString("en")} tokens can be drawn. “${tokens[best]}” is the likeliest, with ` +
-      `${print(stages[5].mass[best], 3, true)}. Entropy: ${print(bits, 2, true)} bits, as much as among ${print(2 ** bits, 1, true)} equally likely tokens.` +
+      `${print(stages[5].mass[best], 3, true)}. Entropy: ${print(bits, 2, true)} bits, as much as among ${(2 ** bits).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} equally likely tokens.` +
       (drawn.length ? ` Last drawn: ${drawn.at(-1) < few ? `“${tokens[drawn.at(-1)]}”` : "one of the others"}.` : ""));
   }
 

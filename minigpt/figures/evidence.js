@@ -31,7 +31,7 @@ function render({ model, el }) {
   const [places, pieces] = [h("tbody"), h("tbody")];
   const table = (caption, heads, body) => h("table", {}, h("caption", {}, caption),
     h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), body);
-  const row = (title, explained, answer) => h("div", { class: "row" }, h("div", { class: "who" }, h("strong", {}, title), " ", explained), answer);
+  const row = (title, explained, answer) => h("div", { class: "way" }, h("div", { class: "who" }, h("strong", {}, title), " ", explained), answer);
 
   function chips(answer) {
     return [h("span", { class: "chips" }, answer.pieces.map(([token, p]) =>

@@ -42,7 +42,7 @@ def test_the_passage_is_edited_and_hidden_by_keyboard(visit, address):
     shown.page.keyboard.press("ArrowRight")
     said = "The head has nothing to point at. GPT from memory writes “1899”, probability 0.06. The data say 1815."
     assert words.inner_text().endswith(said)
-    assert shown.locator(".token").count() == 0 and "nothing to read" in shown.locator(".row").nth(1).inner_text()
+    assert shown.locator(".token").count() == 0 and "nothing to read" in shown.locator(".way").nth(1).inner_text()
 
 
 def test_another_question_and_the_tables(visit, address):
@@ -53,7 +53,7 @@ def test_another_question_and_the_tables(visit, address):
     places = shown.locator("tbody").first.locator("tr")
     assert places.locator("th").all_inner_texts() == ["Ada", "18", "15", "18", "52"]
     assert shown.locator("tbody").nth(1).locator("tr").count() == 6
-    assert shown.locator(".row").nth(2).locator(".chip b").all_inner_texts() == ["18", "99", "■"]
+    assert shown.locator(".way").nth(2).locator(".chip b").all_inner_texts() == ["18", "99", "■"]
 
 
 def test_two_figures_and_a_narrow_dark_page(visit, page_of):
