@@ -91,7 +91,7 @@ function render({ model, el }) {
   function sentence() {
     const [m, i, k, on] = ["measure", "size", "step", "counted"].map((name) => model.get(name));
     const [a, b] = STARTS.map((_, s) => seeds(s, i, k)[0]);
-    const now = `${count(labels[i])} labels, step ${steps[k]}: ${m} ${share(a)} pre-trained, ${share(b)} from nothing, a gap of ${Math.round(100 * (a - b))} points.`;
+    const now = `${count(labels[i])} labels, step ${steps[k]}: ${m} ${share(a)} pre-trained, ${share(b)} from nothing, a gap of ${print(Math.round(100 * (a - b)), 0)} points.`;
     const cheap = ` ${rules.map((rule) => `${rule.name}: ${share(rule[m][i])}`).join("; ")}.`;
     const spent = on ? ` Tokens of training so far: ${count(past + steps[k] * perStep)} against ${count(steps[k] * perStep)}.` : "";
     return now + cheap + spent;

@@ -97,10 +97,11 @@ class HeadStart(Figure):
 
     def words(self) -> str:
         a, b = self.means()
+        gap = f"{100 * (a - b):.0f}".replace("-", "−")
         cheap = "; ".join(f"{rule['name']}: {rule[self.measure][self.size]:.0%}" for rule in self.rules)
         return (
             f"{self.labels[self.size]:,} labels, step {self.steps[self.step]}: {self.measure} {a:.0%} pre-trained, "
-            f"{b:.0%} from nothing, a gap of {100 * (a - b):.0f} points. {cheap}."
+            f"{b:.0%} from nothing, a gap of {gap} points. {cheap}."
         ).replace("%", "\u00a0%")
 
     def still(self) -> str:

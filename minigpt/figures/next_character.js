@@ -110,7 +110,7 @@ function render({ model, el }) {
   function drawBoard(outcomes) {
     const players = [["you", outcomes], ["counting", column().slice(0, outcomes.length).map((g) => g[1])], ["GPT", gpt.slice(0, outcomes.length).map((g) => g[1])]];
     board.replaceChildren(outcomes.length ? h("table", {},
-      h("thead", {}, h("tr", {}, [`${outcomes.length} characters`, "at the first guess", "bits, from the guesses"].map((name) => h("th", { scope: "col" }, name)))),
+      h("thead", {}, h("tr", {}, [`${outcomes.length} character${outcomes.length === 1 ? "" : "s"}`, "at the first guess", "bits, from the guesses"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, players.map(([name, ranks]) => h("tr", {}, h("th", { scope: "row" }, name),
         h("td", {}, `${ranks.filter((rank) => rank === 1).length}`), h("td", {}, print(rankBits(ranks, vocabulary), 2, true)))))) : "Type the character that comes next.");
   }

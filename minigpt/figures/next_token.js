@@ -25,6 +25,8 @@ function drawFrom(p) {
   return i < 0 ? p.lastIndexOf(Math.max(...p)) : i; // rounding may leave a sliver at the end
 }
 
+const several = (n) => (n === 1 ? "1 token" : `${n.toLocaleString("en")} tokens`);
+
 function render({ model, el }) {
   const [tokens, prompts] = [model.get("tokens"), model.get("prompts")];
   const restart = (changes) => put(model, { draws: [], path: [], ...changes });
@@ -80,7 +82,7 @@ function render({ model, el }) {
     const came = token === undefined ? "" : `${tokens[token]} was appended; it had ${print(chance, 3, true)}. `;
     if (!p) return `${came}What comes after it is not stored with this page, which keeps the ${Object.keys(prompts[model.get("prompt")].tree).length} likeliest places of this tree. Take it back or start again; the cell with the running model goes on from anywhere.`;
     const [best] = ranked;
-    if (!draws) return `${came}The likeliest next token, ${tokens[best]}, has ${print(p[best], 3, true)}. ${p.filter((x) => x > 0).length.toLocaleString("en")} tokens can be drawn.`;
+    if (!draws) return `${came}The likeliest next token, ${tokens[best]}, has ${print(p[best], 3, true)}. ${several(p.filter((x) => x > 0).length)} can be drawn.`;
     const near = ranked.slice(0, ROWS).filter((t) => p[t] > 0);
     const within = near.filter((t) => Math.abs((drawn.get(t) ?? 0) - draws * p[t]) <= Math.sqrt(draws * p[t] * (1 - p[t])) + 1e-9);
     return `${draws} draws from the same bars: ${tokens[best]} came ${drawn.get(best) ?? 0} times, ${count(p[best])} expected. ${within.length} of the ${near.length} counts lie within ± one deviation. Draw again: the bars stay, the counts change.`;

@@ -37,7 +37,7 @@ function frame(x, y, xs, ys, xLabel, yLabel, xText, yText) {
   const [right, bottom] = [WIDE - 8, HIGH - BOTTOM];
   return [
     ys.map((v) => [h("line", { class: "grid", x1: LEFT, x2: right, y1: y(v), y2: y(v) }), h("text", { x: LEFT - 5, y: y(v) + 4, "text-anchor": "end" }, yText(v))]),
-    xs.map((v) => [h("line", { class: "grid", x1: x(v), x2: x(v), y1: TOP, y2: bottom }), h("text", { x: x(v), y: bottom + 15, "text-anchor": "middle" }, xText(v))]),
+    xs.map((v) => [h("line", { class: "grid", x1: x(v), x2: x(v), y1: TOP + 12, y2: bottom }), h("text", { x: x(v), y: bottom + 15, "text-anchor": "middle" }, xText(v))]),
     h("text", { x: (LEFT + right) / 2, y: HIGH - 5, "text-anchor": "middle" }, xLabel),
     h("text", { x: LEFT + 5, y: TOP + 4 }, yLabel),
   ];

@@ -11,6 +11,12 @@ function softmax(logits, temperature) {
   return powers.map((x) => x / sum);
 }
 
+/** A number as 4.5·10⁻⁵. */
+const science = (x) => {
+  const [digits, e] = x.toExponential(1).split("e");
+  return `${digits}·10${e[0] === "-" ? "⁻" : ""}${[...e.slice(1)].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`;
+};
+
 function render({ model, el }) {
   const tokens = model.get("tokens");
   const start = { logits: model.get("logits"), temperature: model.get("temperature") };
@@ -44,7 +50,7 @@ function render({ model, el }) {
       row.input.value = logits[i];
       row.logit.textContent = print(logits[i], 1, true);
       const power = Math.exp(logits[i] / T);
-      row.power.textContent = power < 1e5 ? print(power, power < 10 ? 2 : power < 100 ? 1 : 0) : power.toExponential(1);
+      row.power.textContent = power >= 1e5 || power < 0.005 ? science(power) : print(power, power < 10 ? 2 : power < 100 ? 1 : 0, true);
       row.bar.style.setProperty("--to", `${100 * p[i]}%`);
       row.share.textContent = print(p[i], 3, true);
       row.bits.textContent = print(-Math.log2(p[i]), 2, true);
