@@ -81,6 +81,18 @@ def test_accumulation_is_one_larger_batch():
     assert log[-1]["step"] == 1 and math.isfinite(log[-1]["loss"])
 
 
+def test_gradients_are_emptied_after_each_step():
+    batch = text_data()[0].sample(4, torch.Generator().manual_seed(0))
+
+    class Same:
+        def sample(self, batch_size, generator):
+            return batch
+
+    still = replace(ONE, steps=3, lr=1e-12, warmup=0)  # the weights stay, so each step finds the same gradient
+    norms = [line["grad_norm"] for line in train(new_model(replace(TINY, dropout=0.0)), Same(), None, still)]
+    assert norms == pytest.approx([norms[0]] * 3, rel=1e-4)
+
+
 def test_clipping_bounds_the_gradient_and_logs_the_true_norm(tmp_path):
     logs = [train(new_model(), text_data()[0], None, replace(ONE, clip=c), out=tmp_path / f"{c}") for c in (0, 1e-3)]
     assert logs[0][-1]["grad_norm"] == pytest.approx(logs[1][-1]["grad_norm"]) and logs[0][-1]["grad_norm"] > 1e-2
