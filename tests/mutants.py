@@ -256,7 +256,7 @@ MUTANTS = [
     Mutant("units are dropped while pointing", "answers.py", "@evaluating\n@torch.inference_mode()\ndef point", "@torch.inference_mode()\ndef point", "test_answers.py"),
     Mutant("rounding hides which mistake it is", "homework/check.py", "for within in (1e-6, ROUNDED)", "for within in (ROUNDED,)", "test_homework.py"),
     Mutant("three digits are not enough", "homework/check.py", "ROUNDED = 5e-3", "ROUNDED = 1e-3", "test_exercises_4_2.py"),
-    Mutant("a time needs the name as it is written", "homework/report.py", "times = {name.casefold(): time for name, time in times.items()}", "pass", "test_report.py"),
+    Mutant("a time needs the name as it is written", "homework/report.py", "times = {name.casefold(): time for name, time in times.items()}", "times = dict(times)", "test_report.py"),
 ]  # fmt: skip
 
 

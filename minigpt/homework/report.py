@@ -58,6 +58,7 @@ def class_rows(
     times: when each file or student handed in, in seconds since 1970; otherwise the file's own time is taken.
     marks: the points that a person gave, by student (in any case) and exercise.
     """
+    times = {name.casefold(): time for name, time in times.items()}
     given = {student.casefold(): points for student, points in (marks or {}).items()}
     by_student: dict[str, list[Record]] = {}
     for record in records:
@@ -88,8 +89,7 @@ def class_rows(
 
 
 def handed_in(record: Record, times: dict[str, float]) -> float:
-    """When a submission was handed in, in seconds since 1970."""
-    times = {name.casefold(): time for name, time in times.items()}
+    """When a submission was handed in, in seconds since 1970; `times` has its names in lower case."""
     return times.get(record.file.casefold(), times.get(record.student.casefold(), record.time))
 
 
